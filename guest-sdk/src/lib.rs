@@ -1,0 +1,1 @@
+//! What a plugin author imports: the WIT world, its types and the task and actor macros.

@@ -1,0 +1,1 @@
+//! CIFAR-10 data on disk: synthetic sets, downloads, contact sheets.

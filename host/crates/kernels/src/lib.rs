@@ -1,0 +1,1 @@
+//! f32 SIMD kernels over slices: no threads, no allocation, no clock, no file.

@@ -1,0 +1,1 @@
+//! Runs guest code under wasmtime: compile cache, grants, limits, instances.

@@ -1,0 +1,1 @@
+//! The native CNN trainer: networks, training step, sharding, optimizer, snapshots.
