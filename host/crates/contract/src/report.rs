@@ -1,0 +1,140 @@
+//! The document that ends a run, as scripts read it. The names here are a contract.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value as Json};
+
+use crate::event::RunStatus;
+use crate::id::{CheckpointId, RunId};
+
+/// `run.finished`: everything that one run did.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RunReport {
+    /// Always `run.finished`.
+    #[serde(rename = "$type")]
+    pub document: String,
+    /// Which run.
+    pub run: RunId,
+    /// How it ended.
+    pub status: RunStatus,
+    /// The seed of everything random in it.
+    pub seed: u64,
+    /// Seconds from its first start to its end, pauses between resumes included.
+    pub wall_s: f64,
+    /// Every attempt of every stage, in order of start.
+    pub stages: Vec<StageReport>,
+    /// The actors.
+    pub actors: Vec<ActorReport>,
+    /// Checkpoints that became durable.
+    pub checkpoints: Vec<CheckpointReport>,
+    /// What the controller decided.
+    pub decisions: Vec<DecisionReport>,
+    /// What was restored after failures.
+    pub recoveries: Vec<RecoveryReport>,
+    /// Numbers of the run as a whole, such as `test_accuracy`.
+    pub result: Map<String, Json>,
+    /// Why it failed; absent after success.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}
+
+/// One attempt of one stage.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StageReport {
+    /// The stage.
+    pub name: String,
+    /// Which repetition, from 0; 0 for a stage without `repeat`.
+    pub index: u32,
+    /// `task` or `actor`.
+    pub kind: String,
+    /// Which worker ran it.
+    pub worker: String,
+    /// Counted from 1.
+    pub attempt: u32,
+    /// `succeeded`, `failed`, `interrupted` or `running`.
+    pub status: String,
+    /// Seconds since the run's first start.
+    pub started_s: f64,
+    /// Seconds since the run's first start; absent while it runs.
+    pub ended_s: Option<f64>,
+    /// JSON fields as they are, others described.
+    pub outputs: Map<String, Json>,
+    /// Whether it repeats work that a failure had undone.
+    pub replay: bool,
+    /// Why it failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}
+
+/// One actor.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ActorReport {
+    /// The actor.
+    pub name: String,
+    /// How often it was made anew after a failure.
+    pub restarts: u32,
+    /// Digest of its state after its last call; absent when it never got there.
+    pub state_digest: Option<String>,
+}
+
+/// One durable checkpoint.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CheckpointReport {
+    /// Which checkpoint.
+    pub id: CheckpointId,
+    /// The stage after which it was taken.
+    pub stage: String,
+    /// Which repetition of it.
+    pub index: u32,
+    /// Bytes of the state or object.
+    pub bytes: u64,
+    /// Seconds that the stage's worker was held up.
+    pub blocking_s: f64,
+    /// Seconds from the decision until it was durable.
+    pub total_s: f64,
+    /// `blake3:` and the digest of the bytes.
+    pub digest: String,
+}
+
+/// One decision of the controller, with the numbers that led to it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DecisionReport {
+    /// The stage that had finished.
+    pub stage: String,
+    /// Which repetition of it.
+    pub index: u32,
+    /// Whether a checkpoint was taken.
+    pub checkpoint: bool,
+    /// In words.
+    pub reason: String,
+    /// Seconds that the stage ran.
+    pub runtime_s: f64,
+    /// What is compared with the threshold.
+    pub ratio: f64,
+    /// What the ratio has to reach.
+    pub threshold: f64,
+    /// What is left of the budget, in the unit of the policy; absent without a limit.
+    pub budget_left: Option<f64>,
+    /// Seconds that a failure right now would lose.
+    pub expected_loss_s: f64,
+    /// Seconds that the save is expected to cost.
+    pub cost_s: f64,
+}
+
+/// One recovery from a failure.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RecoveryReport {
+    /// The stage that was under way or next when state was lost.
+    pub stage: String,
+    /// Which repetition of it.
+    pub index: u32,
+    /// What was restored; absent when nothing had been saved.
+    pub from_checkpoint: Option<CheckpointId>,
+    /// Index of the last repetition that the checkpoint holds; absent without one.
+    pub restored_to: Option<u32>,
+    /// Seconds that the checkpoint kept, less the cost of the saves since the failure before.
+    pub benefit_s: f64,
+    /// The threshold before the controller learned from it.
+    pub threshold_before: f64,
+    /// And after.
+    pub threshold_after: f64,
+}
