@@ -7,6 +7,10 @@ mod id;
 mod manifest;
 mod object;
 mod object_codec;
+mod pipeline;
+mod pipeline_file;
+mod pipeline_graph;
+mod pipeline_node;
 mod report;
 mod tensor;
 
@@ -18,6 +22,11 @@ pub use manifest::{
 };
 pub use object::{Object, Value};
 pub use object_codec::{CodecError, decode_object, encode_object};
+pub use pipeline::{
+    ActorSource, ActorSpec, CheckpointPlan, InputRef, KEEP_DEFAULT, Limits, Pipeline, PolicyPlan,
+    RETRIES_DEFAULT, StageKind, StageSpec,
+};
+pub use pipeline_file::{Folders, Override, PipelineErrors, Problem, UNITS_MAX, parse_pipeline};
 pub use report::{
     ActorReport, CheckpointReport, DecisionReport, RecoveryReport, RunReport, StageReport,
 };
