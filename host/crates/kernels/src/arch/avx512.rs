@@ -1,0 +1,102 @@
+//! Sixteen lanes of AVX-512.
+#![expect(unsafe_code, reason = "vector intrinsics")]
+
+use std::arch::x86_64::{
+    __m512, __mmask16, _CMP_GT_OQ, _mm512_add_ps, _mm512_cmp_ps_mask, _mm512_cvtss_f32,
+    _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_mask_mov_ps, _mm512_mask_storeu_ps,
+    _mm512_maskz_loadu_ps, _mm512_mul_ps, _mm512_set1_ps, _mm512_setzero_ps, _mm512_storeu_ps,
+};
+
+use super::Isa;
+
+/// Proof that the processor has AVX-512 F, BW, DQ and VL besides AVX2 and FMA.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Avx512(());
+
+impl Avx512 {
+    /// The proof, where the processor has all of them.
+    pub(crate) fn detect() -> Option<Self> {
+        let found = is_x86_feature_detected!("avx512f")
+            && is_x86_feature_detected!("avx512bw")
+            && is_x86_feature_detected!("avx512dq")
+            && is_x86_feature_detected!("avx512vl")
+            && is_x86_feature_detected!("avx2")
+            && is_x86_feature_detected!("fma");
+        found.then_some(Self(()))
+    }
+}
+
+impl Isa for Avx512 {
+    type V = __m512;
+    type M = __mmask16;
+    const LANES: usize = 16;
+    const ROWS: usize = 12;
+
+    #[inline(always)]
+    fn zero(self) -> __m512 {
+        // SAFETY: `self` proves the features.
+        unsafe { _mm512_setzero_ps() }
+    }
+
+    #[inline(always)]
+    fn splat(self, x: f32) -> __m512 {
+        // SAFETY: `self` proves the features.
+        unsafe { _mm512_set1_ps(x) }
+    }
+
+    #[inline(always)]
+    fn fma(self, a: __m512, b: __m512, c: __m512) -> __m512 {
+        // SAFETY: `self` proves the features.
+        unsafe { _mm512_fmadd_ps(a, b, c) }
+    }
+
+    #[inline(always)]
+    fn add(self, a: __m512, b: __m512) -> __m512 {
+        // SAFETY: `self` proves the features.
+        unsafe { _mm512_add_ps(a, b) }
+    }
+
+    #[inline(always)]
+    fn lane(self, v: __m512) -> f32 {
+        // SAFETY: `self` proves the features.
+        unsafe { _mm512_cvtss_f32(v) }
+    }
+
+    #[inline(always)]
+    fn leaky(self, v: __m512, slope: __m512) -> __m512 {
+        // SAFETY: `self` proves the features.
+        unsafe {
+            let positive = _mm512_cmp_ps_mask::<_CMP_GT_OQ>(v, _mm512_setzero_ps());
+            _mm512_mask_mov_ps(_mm512_mul_ps(v, slope), positive, v)
+        }
+    }
+
+    #[inline(always)]
+    fn first(self, n: usize) -> __mmask16 {
+        if n >= 16 { u16::MAX } else { (1 << n) - 1 }
+    }
+
+    #[inline(always)]
+    unsafe fn load(self, p: *const f32) -> __m512 {
+        // SAFETY: the caller has sixteen readable floats at `p`.
+        unsafe { _mm512_loadu_ps(p) }
+    }
+
+    #[inline(always)]
+    unsafe fn load_some(self, p: *const f32, mask: __mmask16) -> __m512 {
+        // SAFETY: the caller has the mask's floats readable at `p`; the others are not touched.
+        unsafe { _mm512_maskz_loadu_ps(mask, p) }
+    }
+
+    #[inline(always)]
+    unsafe fn store(self, p: *mut f32, v: __m512) {
+        // SAFETY: the caller has sixteen writable floats at `p`.
+        unsafe { _mm512_storeu_ps(p, v) }
+    }
+
+    #[inline(always)]
+    unsafe fn store_some(self, p: *mut f32, v: __m512, mask: __mmask16) {
+        // SAFETY: the caller has the mask's floats writable at `p`; the others are not touched.
+        unsafe { _mm512_mask_storeu_ps(p, mask, v) }
+    }
+}

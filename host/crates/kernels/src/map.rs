@@ -1,0 +1,295 @@
+//! Passes over feature maps, one image at a time: input, activation, pooling, dropout, sums.
+//!
+//! Plain loops: the `kernel!` instantiations let the compiler vectorise them for each set.
+
+use crate::arch::kernel;
+use crate::shape::Map;
+
+/// One image's map and its values.
+#[derive(Clone, Copy, Debug)]
+pub struct View<'a> {
+    map: Map,
+    data: &'a [f32],
+}
+
+impl<'a> View<'a> {
+    /// Joins shape and values; they must have the same length.
+    #[must_use]
+    pub fn new(map: Map, data: &'a [f32]) -> Self {
+        assert_eq!(map.len(), data.len(), "values of another shape than {map:?}");
+        Self { map, data }
+    }
+
+    /// The shape.
+    #[must_use]
+    pub fn map(self) -> Map {
+        self.map
+    }
+
+    /// Row `y` without border.
+    #[inline(always)]
+    pub(crate) fn line(self, y: usize) -> &'a [f32] {
+        &self.data[self.map.line(y)]
+    }
+}
+
+/// One image's map and its values, to be written.
+#[derive(Debug)]
+pub struct ViewMut<'a> {
+    map: Map,
+    data: &'a mut [f32],
+}
+
+impl<'a> ViewMut<'a> {
+    /// Joins shape and values; they must have the same length.
+    #[must_use]
+    pub fn new(map: Map, data: &'a mut [f32]) -> Self {
+        assert_eq!(map.len(), data.len(), "values of another shape than {map:?}");
+        Self { map, data }
+    }
+
+    /// The shape.
+    #[must_use]
+    pub fn map(&self) -> Map {
+        self.map
+    }
+
+    /// Row `y` without border.
+    #[inline(always)]
+    pub(crate) fn line(&mut self, y: usize) -> &mut [f32] {
+        &mut self.data[self.map.line(y)]
+    }
+}
+
+pub(crate) fn same(a: Map, b: Map) {
+    assert_eq!(a.plain(), b.plain(), "maps of different shapes");
+}
+
+/// How an image is moved on its way in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Augment {
+    /// Left and right exchanged.
+    pub flip: bool,
+    /// Pixels downwards; the rows that come in are zero.
+    pub down: i32,
+    /// Pixels to the right, after the flip.
+    pub right: i32,
+}
+
+/// pixels / 255, moved as `augment` says; `pixels` are H × W × C without border.
+pub fn load(pixels: &[u8], augment: Augment, mut to: ViewMut<'_>) {
+    let Map { h, w, c, .. } = to.map();
+    assert_eq!(pixels.len(), h * w * c, "an image of another size");
+    let inside = |at: usize, shift: i32, size: usize| {
+        at.checked_add_signed(-(shift as isize)).filter(|from| *from < size)
+    };
+    for y in 0..h {
+        let line = to.line(y);
+        let Some(from_y) = inside(y, augment.down, h) else {
+            line.fill(0.0);
+            continue;
+        };
+        let from = &pixels[from_y * w * c..][..w * c];
+        if augment == (Augment { down: augment.down, ..Augment::default() }) {
+            line.iter_mut().zip(from).for_each(|(to, from)| *to = f32::from(*from) / 255.0);
+            continue;
+        }
+        for (x, to) in line.chunks_exact_mut(c).enumerate() {
+            match inside(x, augment.right, w) {
+                Some(at) => {
+                    let at = if augment.flip { w - 1 - at } else { at };
+                    let pixel = &from[at * c..][..c];
+                    to.iter_mut().zip(pixel).for_each(|(to, from)| *to = f32::from(*from) / 255.0);
+                }
+                None => to.fill(0.0),
+            }
+        }
+    }
+}
+
+kernel! {
+    /// y = x where x > 0, else slope · x.
+    pub fn activate[_isa](x: View<'_>, slope: f32, y: ViewMut<'_>) {
+        let mut y = y;
+        same(x.map(), y.map());
+        for row in 0..x.map().h {
+            for (y, &x) in y.line(row).iter_mut().zip(x.line(row)) {
+                *y = if x > 0.0 { x } else { x * slope };
+            }
+        }
+    }
+}
+
+kernel! {
+    /// dx = dy where y > 0, else slope · dy; y is the activation's output.
+    pub fn activate_grad[_isa](y: View<'_>, dy: View<'_>, slope: f32, dx: ViewMut<'_>) {
+        let mut dx = dx;
+        same(y.map(), dx.map());
+        same(dy.map(), dx.map());
+        for row in 0..y.map().h {
+            let lines = dx.line(row).iter_mut().zip(y.line(row)).zip(dy.line(row));
+            for ((dx, &y), &dy) in lines {
+                *dx = if y > 0.0 { dy } else { dy * slope };
+            }
+        }
+    }
+}
+
+/// The output of 2 × 2 pooling; an odd last row or column is left out.
+#[must_use]
+pub fn pooled(map: Map) -> Map {
+    Map::new(map.h / 2, map.w / 2, map.c)
+}
+
+kernel! {
+    /// y = the largest of each 2 × 2 pixels.
+    pub fn max_pool[_isa](x: View<'_>, y: ViewMut<'_>) {
+        let mut y = y;
+        same(pooled(x.map()), y.map());
+        let c = x.map().c;
+        for row in 0..y.map().h {
+            let (top, bottom) = (x.line(2 * row), x.line(2 * row + 1));
+            let pairs = top.chunks_exact(2 * c).zip(bottom.chunks_exact(2 * c));
+            for (y, (top, bottom)) in y.line(row).chunks_exact_mut(c).zip(pairs) {
+                let ((p0, p1), (p2, p3)) = (top.split_at(c), bottom.split_at(c));
+                let (p1, p2, p3) = (&p1[..c], &p2[..c], &p3[..c]);
+                for i in 0..c {
+                    let upper = if p1[i] > p0[i] { p1[i] } else { p0[i] };
+                    let upper = if p2[i] > upper { p2[i] } else { upper };
+                    y[i] = if p3[i] > upper { p3[i] } else { upper };
+                }
+            }
+        }
+    }
+}
+
+kernel! {
+    /// Gives dy to the first of each 2 × 2 pixels that equals y, zero to the others.
+    pub fn max_pool_grad[_isa](x: View<'_>, y: View<'_>, dy: View<'_>, dx: ViewMut<'_>) {
+        let mut dx = dx;
+        same(x.map(), dx.map());
+        same(y.map(), dy.map());
+        same(pooled(x.map()), y.map());
+        let Map { h, w, c, .. } = x.map();
+        for row in 0..h {
+            if row / 2 == y.map().h {
+                dx.line(row).fill(0.0);
+            } else if w % 2 == 1 {
+                dx.line(row)[(w - 1) * c..].fill(0.0);
+            }
+        }
+        for row in 0..y.map().h {
+            let (top, bottom) = (x.line(2 * row), x.line(2 * row + 1));
+            let (y, dy) = (y.line(row), dy.line(row));
+            // Two passes, since both rows of `dx` cannot be borrowed at once.
+            let pools = top.chunks_exact(2 * c).zip(y.chunks_exact(c)).zip(dy.chunks_exact(c));
+            for (dx, ((top, y), dy)) in dx.line(2 * row).chunks_exact_mut(2 * c).zip(pools) {
+                let ((d0, d1), (p0, p1)) = (dx.split_at_mut(c), top.split_at(c));
+                let (d1, p1, y, dy) = (&mut d1[..c], &p1[..c], &y[..c], &dy[..c]);
+                for i in 0..c {
+                    let first = p0[i] == y[i];
+                    d0[i] = if first { dy[i] } else { 0.0 };
+                    d1[i] = if !first & (p1[i] == y[i]) { dy[i] } else { 0.0 };
+                }
+            }
+            let above = top.chunks_exact(2 * c).zip(bottom.chunks_exact(2 * c));
+            let pools = above.zip(y.chunks_exact(c)).zip(dy.chunks_exact(c));
+            let line = dx.line(2 * row + 1);
+            for (dx, (((top, bottom), y), dy)) in line.chunks_exact_mut(2 * c).zip(pools) {
+                let ((d2, d3), (p2, p3)) = (dx.split_at_mut(c), bottom.split_at(c));
+                let (p0, p1) = top.split_at(c);
+                let (d3, p1, p3) = (&mut d3[..c], &p1[..c], &p3[..c]);
+                let (y, dy) = (&y[..c], &dy[..c]);
+                for i in 0..c {
+                    let taken = (p0[i] == y[i]) | (p1[i] == y[i]);
+                    let third = !taken & (p2[i] == y[i]);
+                    d2[i] = if third { dy[i] } else { 0.0 };
+                    d3[i] = if !taken & !third & (p3[i] == y[i]) { dy[i] } else { 0.0 };
+                }
+            }
+        }
+    }
+}
+
+/// Which values a dropout keeps: a pure function of key and position.
+#[derive(Clone, Copy, Debug)]
+pub struct Dropout {
+    /// Random bits of this seed, epoch, step, image and layer.
+    pub key: u64,
+    /// Share that is dropped, 0 ≤ rate < 1.
+    pub rate: f32,
+}
+
+kernel! {
+    /// y = x / (1 - rate) where kept, else 0. Forward and backward alike.
+    pub fn dropout[_isa](dropout: Dropout, x: View<'_>, y: ViewMut<'_>) {
+        let mut y = y;
+        same(x.map(), y.map());
+        let scale = 1.0 / (1.0 - dropout.rate);
+        // A rate below 1 makes this at most 2^32 - 256, so the conversion is exact.
+        let drop_below = (f64::from(dropout.rate) * 4_294_967_296.0) as u32;
+        let (low, high) = (dropout.key as u32, (dropout.key >> 32) as u32);
+        let line = (x.map().w * x.map().c) as u32;
+        for row in 0..x.map().h {
+            let start = low.wrapping_add(line.wrapping_mul(row as u32));
+            for (i, (y, &x)) in y.line(row).iter_mut().zip(x.line(row)).enumerate() {
+                let kept = mix(start.wrapping_add(i as u32), high) >= drop_below;
+                *y = if kept { x * scale } else { 0.0 };
+            }
+        }
+    }
+}
+
+/// The finaliser `lowbias32` (Chris Wellons, public domain) with a second key in its middle.
+#[inline(always)]
+fn mix(mut x: u32, key: u32) -> u32 {
+    x ^= x >> 16;
+    x = x.wrapping_mul(0x7feb_352d) ^ key;
+    x ^= x >> 15;
+    x = x.wrapping_mul(0x846c_a68b);
+    x ^ (x >> 16)
+}
+
+kernel! {
+    /// y [c] = the mean of each channel.
+    pub fn global_avg_pool[_isa](x: View<'_>, y: &mut [f32]) {
+        add_channels(x, true, y);
+        let scale = 1.0 / (x.map().h * x.map().w) as f32;
+        y.iter_mut().for_each(|y| *y *= scale);
+    }
+}
+
+/// dx = dy / (H · W) at every pixel.
+pub fn global_avg_pool_grad(dy: &[f32], mut dx: ViewMut<'_>) {
+    let Map { h, w, c, .. } = dx.map();
+    assert_eq!(dy.len(), c, "a gradient of another shape");
+    let scale = 1.0 / (h * w) as f32;
+    for row in 0..h {
+        for pixel in dx.line(row).chunks_exact_mut(c) {
+            pixel.iter_mut().zip(dy).for_each(|(dx, dy)| *dx = dy * scale);
+        }
+    }
+}
+
+kernel! {
+    /// sums [c] = Σ over pixels, added to what is there unless `fresh`: the gradient of a bias.
+    pub fn channel_sums[_isa](x: View<'_>, fresh: bool, sums: &mut [f32]) {
+        add_channels(x, fresh, sums);
+    }
+}
+
+#[inline(always)]
+fn add_channels(x: View<'_>, fresh: bool, sums: &mut [f32]) {
+    let c = x.map().c;
+    assert_eq!(sums.len(), c, "sums of another shape");
+    if fresh {
+        sums.fill(0.0);
+    }
+    for row in 0..x.map().h {
+        for pixel in x.line(row).chunks_exact(c) {
+            for (sum, x) in sums.iter_mut().zip(pixel) {
+                *sum += x;
+            }
+        }
+    }
+}

@@ -1,0 +1,266 @@
+//! Every instruction set against the portable one (equal bits) and against plain f64 sums.
+
+use mobula_kernels::Cpu;
+use mobula_kernels::conv::{self, Layer};
+use mobula_kernels::map::{self, Dropout, View, ViewMut};
+use mobula_kernels::norm::{self, Centre, Moments, Norm};
+use mobula_kernels::optim::{self, Adam, Nesterov};
+use mobula_kernels::shape::{Conv, Map};
+
+/// Uniform in [-1, 1) from a seed.
+fn noise(seed: u64, n: usize) -> Vec<f32> {
+    let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
+    (0..n)
+        .map(|_| {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            (state >> 40) as f32 / (1u64 << 23) as f32 - 1.0
+        })
+        .collect()
+}
+
+/// Noise inside, zeroes in the border.
+fn noise_map(seed: u64, map: Map) -> Vec<f32> {
+    let mut data = vec![0.0; map.len()];
+    let inside = noise(seed, map.values());
+    for (y, line) in inside.chunks_exact(map.w * map.c).enumerate() {
+        data[map.line(y)].copy_from_slice(line);
+    }
+    data
+}
+
+fn shapes() -> Vec<Conv> {
+    let mut shapes = Vec::new();
+    for (h, w) in [(8, 8), (5, 7), (4, 4), (1, 1), (2, 6)] {
+        for (c, k) in [(3, 8), (8, 10), (5, 33), (16, 64), (20, 47)] {
+            shapes.extend([1, 2].map(|stride| Conv::new(Map::new(h, w, c), k, stride)));
+        }
+    }
+    shapes
+}
+
+/// Calls `visit(output index, input index or border, weight index without channels)`.
+fn walk(conv: Conv, mut visit: impl FnMut(usize, usize, usize)) {
+    let (out, from) = (conv.output(), conv.input);
+    let (sy, sx) = conv.start();
+    for y in 0..out.h {
+        for x in 0..out.w {
+            for f in 0..9 {
+                let (r, s) = (y * conv.stride + sy + f / 3, x * conv.stride + sx + f % 3);
+                visit((y * out.w + x) * out.c, r * from.row() + s * from.c, f * from.c * conv.k);
+            }
+        }
+    }
+}
+
+fn close(what: &str, got: &[f32], want: &[f64]) {
+    assert_eq!(got.len(), want.len());
+    for (i, (got, want)) in got.iter().zip(want).enumerate() {
+        let error = (f64::from(*got) - want).abs();
+        assert!(error <= 2e-6 * (want.abs() + 4.0), "{what}[{i}]: {got} for {want}");
+    }
+}
+
+fn bits(values: &[f32]) -> Vec<u32> {
+    values.iter().map(|v| v.to_bits()).collect()
+}
+
+/// Runs `f` on every instruction set, requires equal bits, returns the values.
+fn on_all(what: &str, f: impl Fn(Cpu) -> Vec<f32>) -> Vec<f32> {
+    let portable = f(Cpu::portable());
+    for cpu in Cpu::all() {
+        assert_eq!(bits(&f(cpu)), bits(&portable), "{what} on {}", cpu.name());
+    }
+    portable
+}
+
+#[test]
+fn convolutions_forward_agree_with_plain_sums() {
+    for (seed, conv) in shapes().into_iter().enumerate() {
+        let (c, k, seed) = (conv.input.c, conv.k, seed as u64);
+        let (x, w) = (noise_map(seed, conv.input), noise(seed + 900, conv.weights()));
+        let bias = noise(seed + 500, k);
+        let mut want = vec![0.0; conv.output().len()];
+        walk(conv, |o, i, f| {
+            for a in 0..c {
+                for b in 0..k {
+                    want[o + b] += f64::from(x[i + a]) * f64::from(w[f + a * k + b]);
+                }
+            }
+        });
+        let biases = bias.iter().cycle();
+        want.iter_mut().zip(biases).for_each(|(want, b)| *want = (*want + f64::from(*b)).max(0.0));
+        let got = on_all("forward", |cpu| {
+            let mut packed = vec![9.0; conv::packed_len(cpu, 9 * c, k)];
+            conv::pack(cpu, &w, k, &mut packed);
+            let layer = Layer { packed: &packed, bias: &bias, slope: 0.0 };
+            let mut y = vec![7.0; conv.output().len()];
+            conv::forward(cpu, conv, &x, layer, conv.output(), &mut y);
+            y
+        });
+        close(&format!("{conv:?}"), &got, &want);
+    }
+}
+
+#[test]
+fn convolution_gradients_agree_with_plain_sums() {
+    for (seed, conv) in shapes().into_iter().enumerate() {
+        let (c, k, seed) = (conv.input.c, conv.k, seed as u64);
+        let (x, w) = (noise_map(seed, conv.input), noise(seed + 900, conv.weights()));
+        let dy = noise(seed + 300, conv.output().len());
+        let mut dy_padded = vec![0.0; conv.output().padded().len()];
+        for (y, line) in dy.chunks_exact(conv.output().row()).enumerate() {
+            dy_padded[conv.output().padded().line(y)].copy_from_slice(line);
+        }
+        let mut dw = vec![0.0; conv.weights()];
+        let mut dx = vec![0.0; conv.input.len()];
+        walk(conv, |o, i, f| {
+            for a in 0..c {
+                for b in 0..k {
+                    dw[f + a * k + b] += f64::from(x[i + a]) * f64::from(dy[o + b]);
+                    dx[i + a] += f64::from(w[f + a * k + b]) * f64::from(dy[o + b]);
+                }
+            }
+        });
+        let got = on_all("weight gradient", |cpu| {
+            let mut dw = vec![7.0; conv.weights()];
+            conv::weight_grad(cpu, conv, &x, &dy_padded, true, &mut dw);
+            conv::weight_grad(cpu, conv, &x, &dy_padded, false, &mut dw);
+            dw
+        });
+        close("dw", &got, &dw.iter().map(|v| 2.0 * v).collect::<Vec<_>>());
+        let got = on_all("input gradient", |cpu| {
+            let mut packed = vec![9.0; conv::packed_len(cpu, 9 * k, c)];
+            conv::pack_turned(cpu, conv, &w, &mut packed);
+            let mut dx = vec![7.0; conv.input.values()];
+            conv::input_grad(cpu, conv, &dy_padded, &packed, conv.input.plain(), &mut dx);
+            dx
+        });
+        let inside = (0..conv.input.h).flat_map(|y| dx[conv.input.line(y)].to_vec());
+        close("dx", &got, &inside.collect::<Vec<_>>());
+    }
+}
+
+#[test]
+fn dense_layers_agree_with_plain_sums() {
+    for (n, c, k) in [(1, 1, 1), (3, 20, 10), (8, 37, 33), (13, 64, 70)] {
+        let (x, w, dy) = (noise(1, n * c), noise(2, c * k), noise(3, n * k));
+        let bias = noise(4, k);
+        let f = |v: &[f32], i: usize| f64::from(v[i]);
+        let sum = |len, term: &dyn Fn(usize) -> f64| (0..len).map(term).sum::<f64>();
+        let at = |i: usize, cols: usize| (i / cols, i % cols);
+        let y: Vec<f64> = (0..n * k)
+            .map(|o| (at(o, k), o))
+            .map(|((r, b), _)| sum(c, &|a| f(&x, r * c + a) * f(&w, a * k + b)) + f(&bias, b))
+            .collect();
+        let dx: Vec<f64> = (0..n * c)
+            .map(|o| at(o, c))
+            .map(|(r, a)| sum(k, &|b| f(&dy, r * k + b) * f(&w, a * k + b)))
+            .collect();
+        let dw: Vec<f64> = (0..c * k)
+            .map(|o| at(o, k))
+            .map(|(a, b)| sum(n, &|r| f(&x, r * c + a) * f(&dy, r * k + b)))
+            .collect();
+        let got = on_all("dense", |cpu| {
+            let mut packed = vec![9.0; conv::packed_len(cpu, c, k)];
+            conv::pack(cpu, &w, k, &mut packed);
+            let mut y = vec![7.0; n * k];
+            let layer = Layer { packed: &packed, bias: &bias, slope: 1.0 };
+            conv::dense_forward(cpu, n, &x, layer, &mut y);
+            y
+        });
+        close("y", &got, &y);
+        let got = on_all("dense dx", |cpu| {
+            let mut packed = vec![9.0; conv::packed_len(cpu, k, c)];
+            conv::pack_transposed(cpu, &w, k, &mut packed);
+            let mut dx = vec![7.0; n * c];
+            conv::dense_input_grad(cpu, n, &dy, &packed, &mut dx);
+            dx
+        });
+        close("dx", &got, &dx);
+        let got = on_all("dense dw", |cpu| {
+            let mut dw = vec![7.0; c * k];
+            conv::dense_weight_grad(cpu, n, &x, &dy, &mut dw);
+            dw
+        });
+        close("dw", &got, &dw);
+    }
+}
+
+#[test]
+fn map_passes_give_equal_bits() {
+    for map in [Map::new(6, 8, 5), Map::new(5, 7, 33), Map::new(1, 1, 64)] {
+        let (x, dy) = (noise_map(1, map.padded()), noise(2, map.len()));
+        let x = View::new(map.padded(), &x);
+        let dy = View::new(map, &dy);
+        let key = Dropout { key: 0x1234_5678_9abc_def0, rate: 0.25 };
+        let run = |f: &dyn Fn(Cpu, ViewMut<'_>)| {
+            on_all("pass", |cpu| {
+                let mut out = vec![0.0; map.len()];
+                f(cpu, ViewMut::new(map, &mut out));
+                out
+            })
+        };
+        run(&|cpu, out| map::activate(cpu, x, 0.3, out));
+        run(&|cpu, out| map::activate_grad(cpu, x, dy, 0.3, out));
+        run(&|cpu, out| map::dropout(cpu, key, x, out));
+        on_all("sums", |cpu| {
+            let mut sums = vec![0.0; map.c];
+            map::channel_sums(cpu, x, true, &mut sums);
+            sums
+        });
+        let pool = map::pooled(map);
+        on_all("pool", |cpu| {
+            let mut y = vec![0.0; pool.len()];
+            map::max_pool(cpu, x, ViewMut::new(pool, &mut y));
+            let mut dx = vec![7.0; map.len()];
+            let top = noise(5, pool.len());
+            let (y_view, dy) = (View::new(pool, &y), View::new(pool, &top));
+            map::max_pool_grad(cpu, x, y_view, dy, ViewMut::new(map, &mut dx));
+            [y, dx].concat()
+        });
+    }
+}
+
+#[test]
+fn normalisation_gives_equal_bits() {
+    let map = Map::new(4, 6, 33);
+    let (z, dy) = (noise(1, map.len()), noise(2, map.len()));
+    let (z, dy) = (View::new(map, &z), View::new(map, &dy));
+    let p: Vec<_> = (3..8).map(|seed| noise(seed, map.c)).collect();
+    let norm = Norm { mean: &p[0], scale: &p[1], beta: &p[2], slope: 0.3 };
+    on_all("normalisation", |cpu| {
+        let (mut mean, mut m2) = (vec![0.0; map.c], vec![0.0; map.c]);
+        let (mut scratch, mut sums) = (vec![0.0; 2 * map.c], vec![0.0; 2 * map.c]);
+        let mut so_far = Moments { count: 0.0, mean: &mut mean, m2: &mut m2 };
+        norm::moments(cpu, z, &mut so_far, &mut scratch);
+        norm::moments(cpu, dy, &mut so_far, &mut scratch);
+        norm::sums(cpu, norm, z, dy, &mut sums, &mut scratch);
+        let (mut y, mut dz) = (vec![0.0; map.len()], vec![0.0; map.len()]);
+        norm::apply(cpu, norm, z, ViewMut::new(map, &mut y));
+        let centre = Centre { mean: &p[3], tilt: &p[4] };
+        norm::grad(cpu, norm, centre, z, dy, ViewMut::new(map, &mut dz));
+        let narrow = |v: Vec<f64>| v.into_iter().map(|v| v as f32).collect::<Vec<_>>();
+        [y, dz, narrow(mean), narrow(m2), narrow(sums)].concat()
+    });
+}
+
+#[test]
+fn optimizer_steps_give_equal_bits_and_flush_dying_moments() {
+    let g: Vec<_> = (0..optim::SHARDS).map(|s| noise(s as u64, 77)).collect();
+    let g: optim::Gradients<'_> = std::array::from_fn(|s| &g[s][..]);
+    let adam = Adam { alpha: 1e-3, first: 0.1, second: 1e-3, epsilon: 1e-7, decay: 1e-4 };
+    on_all("optimizer", |cpu| {
+        let (mut w, mut m, mut v) = (noise(20, 77), noise(21, 77), vec![0.1; 77]);
+        optim::adam(cpu, adam, &g, &mut w, &mut m, &mut v);
+        let sgd = Nesterov { rate: 0.1, momentum: 0.9, decay: 1e-4 };
+        optim::nesterov(cpu, sgd, &g, &mut w, &mut m);
+        [w, m, v].concat()
+    });
+    let zero = [[0.0; 1]; optim::SHARDS];
+    let zero: optim::Gradients<'_> = std::array::from_fn(|s| &zero[s][..]);
+    let (mut w, mut m, mut v) = ([1.0], [1e-30], [1e-30]);
+    optim::adam(Cpu::detect(), adam, &zero, &mut w, &mut m, &mut v);
+    assert_eq!((m, v), ([0.0], [0.0]));
+}
