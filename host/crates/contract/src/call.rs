@@ -21,7 +21,7 @@ pub enum Level {
 }
 
 /// What a stage may say to and ask of its host during one call.
-pub trait StageContext {
+pub trait StageContext: Send + Sync {
     /// A log line.
     fn log(&self, level: Level, message: &str);
     /// How much of the call is done, in units of the stage's choice.

@@ -36,12 +36,12 @@ keep = 3
 
 fn parse(text: &str, sets: &[&str]) -> Result<Pipeline, PipelineErrors> {
     let folders = Folders { base: Path::new("/file"), current: Path::new("/here") };
-    let sets: Vec<Override> = sets.iter().map(|s| Override::parse(s).unwrap()).collect();
+    let sets: Vec<Override> = sets.iter().map(|s| Override::parse(s).expect("PATH=VALUE")).collect();
     parse_pipeline("p.toml", text, folders, &sets)
 }
 
 fn check_error(text: &str, sets: &[&str], wanted: &str) {
-    let shown = parse(text, sets).unwrap_err().to_string();
+    let shown = parse(text, sets).expect_err("a bad file").to_string();
     assert!(shown.contains(wanted), "wanted {wanted:?} in:\n{shown}");
 }
 

@@ -1,0 +1,114 @@
+//! What the engine asks of others: the ports that the host fills with adapters.
+
+use std::sync::Arc;
+
+use mobula_contract::{ActorSpec, CheckpointId, Failure, Object, RunEvent, StageRef, StageSpec};
+
+use crate::worker::CallContext;
+
+/// What the policy sees of a finished unit.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Seen {
+    /// Seconds that the unit ran.
+    pub runtime_s: f64,
+    /// Useful seconds since the last durable checkpoint, this unit included.
+    pub unsaved_s: f64,
+    /// Bytes that a checkpoint would hold, when known.
+    pub bytes: Option<u64>,
+    /// Whether a checkpoint of the same subject is still being written.
+    pub in_flight: bool,
+    /// Whether nothing is left that would need the checkpoint.
+    pub last: bool,
+}
+
+/// A decision, with the numbers that led to it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Verdict {
+    /// Whether to take a checkpoint.
+    pub checkpoint: bool,
+    /// In words.
+    pub reason: String,
+    /// What is compared with the threshold.
+    pub ratio: f64,
+    /// What the ratio has to reach.
+    pub threshold: f64,
+    /// What is left of the budget, if there is one.
+    pub budget_left: Option<f64>,
+    /// Seconds that a failure right now would lose.
+    pub expected_loss_s: f64,
+    /// Seconds that a save is expected to cost.
+    pub cost_s: f64,
+}
+
+/// Decides when a checkpoint pays. Gets measured times, reads no clock.
+pub trait Policy: Send {
+    /// Observes a finished unit and decides.
+    fn decide(&mut self, seen: Seen) -> Verdict;
+    /// Enters what a save cost, in seconds, and how much it holds.
+    fn saved(&mut self, cost_s: f64, bytes: u64);
+    /// Learns from a recovery; gives the threshold before and after.
+    fn recovered(&mut self, benefit_s: f64) -> (f64, f64);
+}
+
+/// One call of a task or method.
+#[derive(Debug)]
+pub struct Call<'a> {
+    /// The stage as the pipeline has it.
+    pub spec: &'a StageSpec,
+    /// Which repetition.
+    pub stage: &'a StageRef,
+    /// What it reads.
+    pub inputs: Object,
+    /// What it may say to and ask of its host.
+    pub context: Arc<CallContext>,
+}
+
+/// Makes tasks run and actors live.
+pub trait Stages: Send + Sync {
+    /// Runs a task to its end.
+    fn run_task(&self, call: Call<'_>) -> Result<Object, Failure>;
+    /// Makes an actor, from its state where there is one. It stays on the thread that made it.
+    fn create_actor(
+        &self,
+        spec: &ActorSpec,
+        state: Option<Vec<u8>>,
+        context: Arc<CallContext>,
+    ) -> Result<Box<dyn Actor>, Failure>;
+}
+
+/// A living actor.
+pub trait Actor {
+    /// Runs a method to its end. After an error the actor is not used again.
+    fn call(&mut self, call: Call<'_>) -> Result<Object, Failure>;
+    /// The whole state, in memory.
+    fn snapshot(&mut self) -> Result<Vec<u8>, Failure>;
+    /// `blake3:…` of the state.
+    fn state_digest(&mut self) -> Result<String, Failure>;
+}
+
+/// A checkpoint on its way to the journal.
+#[derive(Debug)]
+pub struct Save<'a> {
+    /// Its name.
+    pub id: &'a CheckpointId,
+    /// The stage after which it was decided.
+    pub stage: &'a StageRef,
+    /// The actor whose state it is; absent for a task's output.
+    pub actor: Option<&'a str>,
+    /// Calls of the actor that it contains.
+    pub position: usize,
+    /// The state, or the encoded object.
+    pub bytes: &'a [u8],
+    /// Seconds that the worker was held up.
+    pub blocking_s: f64,
+}
+
+/// Keeps a run's events and checkpoints. Called from one thread, in order.
+pub trait Journal: Send {
+    /// Makes events durable.
+    fn record(&mut self, events: &[RunEvent]) -> Result<(), Failure>;
+    /// Makes a checkpoint durable; gives `blake3:…` of its bytes.
+    fn save(&mut self, save: Save<'_>) -> Result<String, Failure>;
+    /// The verified bytes of a checkpoint.
+    fn load(&mut self, id: &CheckpointId) -> Result<Vec<u8>, Failure>;
+}
