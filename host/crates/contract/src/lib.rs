@@ -12,6 +12,7 @@ mod pipeline_file;
 mod pipeline_graph;
 mod pipeline_node;
 mod report;
+mod report_fold;
 mod tensor;
 
 pub use call::{Failure, FailureKind, Level, StageContext};

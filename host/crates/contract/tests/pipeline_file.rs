@@ -36,7 +36,8 @@ keep = 3
 
 fn parse(text: &str, sets: &[&str]) -> Result<Pipeline, PipelineErrors> {
     let folders = Folders { base: Path::new("/file"), current: Path::new("/here") };
-    let sets: Vec<Override> = sets.iter().map(|s| Override::parse(s).expect("PATH=VALUE")).collect();
+    let sets: Vec<Override> =
+        sets.iter().map(|s| Override::parse(s).expect("PATH=VALUE")).collect();
     parse_pipeline("p.toml", text, folders, &sets)
 }
 
