@@ -1,0 +1,263 @@
+//! The state that threads share and the jobs they run on it: shards, merges, the update.
+//!
+//! Each lock is held by one part of a job at a time; they stand in for borrows that outlive a
+//! call, and are never contended for long.
+
+use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use mobula_kernels::norm::Moments;
+use mobula_kernels::optim::{self, Adam, Gradients, Nesterov, SHARDS};
+use mobula_kernels::{Cpu, conv};
+
+use crate::network::{Network, Op};
+use crate::pool::Work;
+use crate::program::{Merge, Program};
+use crate::shard::Shard;
+use crate::step;
+
+/// Keras' BatchNormalization.
+const MOMENTUM: f32 = 0.99;
+const EPSILON: f64 = 1e-3;
+
+/// A tensor, the optimizer's moments of it, and its weights in the kernels' order.
+#[derive(Debug, Default)]
+pub(crate) struct Param {
+    pub(crate) value: Vec<f32>,
+    pub(crate) m: Vec<f32>,
+    pub(crate) v: Vec<f32>,
+    pub(crate) forward: Vec<f32>,
+    pub(crate) backward: Vec<f32>,
+}
+
+/// A normalisation as this batch sees it, see `mobula_kernels::norm`.
+#[derive(Debug)]
+pub(crate) struct NormState {
+    pub(crate) mean: Vec<f32>,
+    pub(crate) scale: Vec<f32>,
+    pub(crate) beta: Vec<f32>,
+    pub(crate) shift: Vec<f32>,
+    pub(crate) tilt: Vec<f32>,
+    count: f64,
+    total_mean: Vec<f64>,
+    total_m2: Vec<f64>,
+}
+
+/// How the optimizer moves this step.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Update {
+    /// With the decay of kernels apart.
+    Adam(Adam),
+    Nesterov(Nesterov),
+}
+
+/// What a step needs to know besides its images.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Context {
+    pub(crate) training: bool,
+    pub(crate) dropout: bool,
+    pub(crate) flip: bool,
+    pub(crate) translate: u32,
+    pub(crate) smoothing: f32,
+    pub(crate) seed: u64,
+    pub(crate) epoch: u64,
+    pub(crate) step: u64,
+    /// Images of the whole batch.
+    pub(crate) batch: usize,
+    pub(crate) update: Option<Update>,
+}
+
+/// A job's parts are shards, or tensors for the update and the packing.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Job {
+    Train(usize),
+    Infer,
+    Update,
+    Pack,
+}
+
+/// All that the threads share.
+#[derive(Debug)]
+pub(crate) struct Core {
+    pub(crate) cpu: Cpu,
+    pub(crate) network: Network,
+    pub(crate) program: Program,
+    pub(crate) params: Vec<RwLock<Param>>,
+    pub(crate) norms: Vec<RwLock<NormState>>,
+    pub(crate) shards: Vec<RwLock<Shard>>,
+    pub(crate) context: RwLock<Context>,
+    /// Trained tensors, the largest first, so that the last thread does not end late.
+    pub(crate) update_order: Vec<usize>,
+}
+
+/// A panic of a part goes on to the caller, so a poisoned lock tells nothing new.
+pub(crate) fn read<T>(lock: &RwLock<T>) -> RwLockReadGuard<'_, T> {
+    lock.read().unwrap_or_else(PoisonError::into_inner)
+}
+
+pub(crate) fn write<T>(lock: &RwLock<T>) -> RwLockWriteGuard<'_, T> {
+    lock.write().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Work for Core {
+    type Job = Job;
+
+    fn run(&self, job: Job, part: usize) {
+        let groups = match job {
+            Job::Train(segment) => &self.program.train[segment].groups,
+            Job::Infer => &self.program.infer,
+            Job::Update => return self.update(self.update_order[part]),
+            Job::Pack => return self.pack(self.update_order[part]),
+        };
+        let context = *read(&self.context);
+        let mut shard = write(&self.shards[part]);
+        for group in groups {
+            step::run(self, &context, &mut shard, group);
+        }
+    }
+}
+
+impl Core {
+    pub(crate) fn new(cpu: Cpu, network: Network, context: Context) -> Self {
+        let program = Program::new(&network);
+        let params = network.tensors.iter().map(|_| RwLock::default()).collect();
+        let norm = |c: usize| NormState {
+            mean: vec![0.0; c],
+            scale: vec![0.0; c],
+            beta: vec![0.0; c],
+            shift: vec![0.0; c],
+            tilt: vec![0.0; c],
+            count: 0.0,
+            total_mean: vec![0.0; c],
+            total_m2: vec![0.0; c],
+        };
+        let norms = network.nodes.iter().filter(|node| matches!(node.op, Op::Norm { .. }));
+        let norms = norms.map(|node| RwLock::new(norm(node.to.c))).collect();
+        let mut update_order: Vec<_> =
+            (0..network.tensors.len()).filter(|i| network.tensors[*i].role.trained()).collect();
+        update_order.sort_by_key(|i| std::cmp::Reverse(network.tensors[*i].len()));
+        let shards = (0..SHARDS).map(|_| RwLock::default()).collect();
+        let context = RwLock::new(context);
+        Self { cpu, network, program, params, norms, shards, context, update_order }
+    }
+
+    /// Sums gradients over the shards and moves tensor `i`.
+    fn update(&self, i: usize) {
+        let update = read(&self.context).update;
+        let shards: [_; SHARDS] = std::array::from_fn(|s| read(&self.shards[s]));
+        let gradients: Gradients<'_> = std::array::from_fn(|s| &shards[s].gradients[i][..]);
+        let mut param = write(&self.params[i]);
+        let kernel = self.network.tensors[i].name.ends_with(".kernel");
+        let Param { value, m, v, .. } = &mut *param;
+        match update {
+            Some(Update::Adam(mut adam)) => {
+                adam.decay = if kernel { adam.decay } else { 0.0 };
+                optim::adam(self.cpu, adam, &gradients, value, m, v);
+            }
+            Some(Update::Nesterov(mut sgd)) => {
+                sgd.decay = if kernel { sgd.decay } else { 0.0 };
+                optim::nesterov(self.cpu, sgd, &gradients, value, m);
+            }
+            None => return,
+        }
+        drop(param);
+        self.pack(i);
+    }
+
+    /// Brings the weights of tensor `i` into the kernels' order, if it has one.
+    fn pack(&self, i: usize) {
+        let users = self.network.nodes.iter();
+        let node = users.copied().enumerate().find(|(_, node)| match node.op {
+            Op::Conv { kernel, .. } | Op::Dense { kernel, .. } => kernel == i,
+            _ => false,
+        });
+        let Some((at, node)) = node else { return };
+        let (k, c) = (node.to.c, node.from.c);
+        let Param { value, forward, backward, .. } = &mut *write(&self.params[i]);
+        let rows = value.len() / k;
+        forward.resize(conv::packed_len(self.cpu, rows, k), 0.0);
+        conv::pack(self.cpu, value, k, forward);
+        if at == 0 {
+            return;
+        }
+        backward.resize(conv::packed_len(self.cpu, rows / c * k, c), 0.0);
+        match node.op {
+            Op::Conv { conv, .. } => conv::pack_turned(self.cpu, conv, value, backward),
+            _ => conv::pack_transposed(self.cpu, value, k, backward),
+        }
+    }
+
+    /// Merges what the shards found, in their order.
+    pub(crate) fn merge(&self, merge: Merge) {
+        match merge {
+            Merge::Stats(i) => self.merge_stats(i),
+            Merge::Sums(i) => self.merge_sums(i),
+            Merge::Update => {}
+        }
+    }
+
+    fn norm(&self, i: usize) -> (usize, usize) {
+        let Op::Norm { first, bn, .. } = self.network.nodes[i].op else {
+            unreachable!("merges are of normalisations")
+        };
+        (first, bn)
+    }
+
+    fn merge_stats(&self, i: usize) {
+        let (first, bn) = self.norm(i);
+        let state = &mut *write(&self.norms[bn]);
+        state.total_mean.fill(0.0);
+        state.total_m2.fill(0.0);
+        let mut total =
+            Moments { count: 0.0, mean: &mut state.total_mean, m2: &mut state.total_m2 };
+        for shard in &self.shards {
+            let part = &read(shard).norms[bn];
+            total.merge(part.count, |c| part.mean[c], |c| part.m2[c]);
+        }
+        state.count = total.count;
+        let (gamma, beta) = (read(&self.params[first]), read(&self.params[first + 1]));
+        let (mut mean, mut variance) =
+            (write(&self.params[first + 2]), write(&self.params[first + 3]));
+        for c in 0..state.mean.len() {
+            let (m, v) = (state.total_mean[c], state.total_m2[c] / state.count);
+            state.mean[c] = m as f32;
+            state.scale[c] = (f64::from(gamma.value[c]) / (v + EPSILON).sqrt()) as f32;
+            let moved = |old: f32, new: f64| old * MOMENTUM + new as f32 * (1.0 - MOMENTUM);
+            mean.value[c] = moved(mean.value[c], m);
+            variance.value[c] = moved(variance.value[c], v);
+        }
+        state.beta.copy_from_slice(&beta.value);
+    }
+
+    fn merge_sums(&self, i: usize) {
+        let (first, bn) = self.norm(i);
+        let state = &mut *write(&self.norms[bn]);
+        let c = state.mean.len();
+        // The batch's gradients of gamma and beta stand in shard 0; the other shards hold zeroes.
+        let mut shards: [_; SHARDS] = std::array::from_fn(|s| write(&self.shards[s]));
+        for j in 0..c {
+            let total = |at: usize| shards.iter().map(|s| s.norms[bn].sums[at]).sum::<f64>();
+            let (d, tilted) = (total(j), total(c + j));
+            let inverse = 1.0 / (state.total_m2[j] / state.count + EPSILON).sqrt();
+            state.shift[j] = (d / state.count) as f32;
+            state.tilt[j] = (tilted / state.count * inverse * inverse) as f32;
+            shards[0].gradients[first][j] = (tilted * inverse) as f32;
+            shards[0].gradients[first + 1][j] = d as f32;
+        }
+    }
+
+    /// Sets every normalisation to its moving statistics.
+    pub(crate) fn use_moving_statistics(&self) {
+        for i in 0..self.network.nodes.len() {
+            let Op::Norm { first, bn, .. } = self.network.nodes[i].op else { continue };
+            let param = |part: usize| read(&self.params[first + part]);
+            let (gamma, beta, mean, variance) = (param(0), param(1), param(2), param(3));
+            let state = &mut *write(&self.norms[bn]);
+            state.mean.copy_from_slice(&mean.value);
+            state.beta.copy_from_slice(&beta.value);
+            for (c, scale) in state.scale.iter_mut().enumerate() {
+                let deviation = (f64::from(variance.value[c]) + EPSILON).sqrt();
+                *scale = (f64::from(gamma.value[c]) / deviation) as f32;
+            }
+        }
+    }
+}

@@ -1,0 +1,319 @@
+//! A network with all shapes known: tensors, operations and their maps. Holds no values.
+
+use mobula_kernels::map;
+use mobula_kernels::shape::{Conv, Map};
+
+use crate::error::TrainError;
+use crate::model::{Layer, Model};
+
+/// Bounds on a network file, far above what a CPU can train, so that no file takes all memory.
+const LAYERS_MAX: usize = 512;
+const SIDE_MAX: usize = 1024;
+const WIDTH_MAX: usize = 65_536;
+const PARAMETERS_MAX: usize = 1 << 28;
+const VALUES_MAX: usize = 1 << 26;
+
+/// How a tensor starts and whether the optimizer moves it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// Glorot-uniform over these fans.
+    Kernel { fan_in: usize, fan_out: usize },
+    /// Trained from zero.
+    Zero,
+    /// Trained from one.
+    One,
+    /// A moving mean: from zero, not trained.
+    Mean,
+    /// A moving variance: from one, not trained.
+    Variance,
+}
+
+impl Role {
+    pub(crate) fn trained(self) -> bool {
+        !matches!(self, Self::Mean | Self::Variance)
+    }
+}
+
+/// One named tensor.
+#[derive(Clone, Debug)]
+pub(crate) struct Tensor {
+    pub(crate) name: String,
+    pub(crate) shape: Vec<usize>,
+    pub(crate) role: Role,
+}
+
+impl Tensor {
+    pub(crate) fn len(&self) -> usize {
+        self.shape.iter().product()
+    }
+}
+
+/// What a node computes; numbers are indices of tensors.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Op {
+    /// `direct`: the next node writes the gradient straight into the border that dgrad reads.
+    Conv {
+        conv: Conv,
+        kernel: usize,
+        bias: usize,
+        slope: f32,
+        direct: bool,
+    },
+    Dense {
+        kernel: usize,
+        bias: usize,
+        slope: f32,
+    },
+    /// γ, β, moving mean and moving variance follow each other from `first`; `bn` counts from 0.
+    Norm {
+        first: usize,
+        bn: usize,
+        slope: f32,
+    },
+    Activate {
+        slope: f32,
+    },
+    Pool,
+    Dropout {
+        rate: f32,
+    },
+    GlobalPool,
+}
+
+/// A node and the maps it reads and writes: values forward, gradients backward.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Node {
+    pub(crate) op: Op,
+    pub(crate) from: Map,
+    pub(crate) to: Map,
+    pub(crate) d_from: Map,
+    pub(crate) d_to: Map,
+}
+
+/// A layer in a summary.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct LayerSummary {
+    /// `conv1`, `relu`, ...
+    pub layer: String,
+    /// H, W, C, or units after a flatten.
+    pub output: Vec<usize>,
+    /// Parameters, BatchNorm statistics included.
+    pub parameters: usize,
+}
+
+/// The whole network.
+#[derive(Clone, Debug)]
+pub(crate) struct Network {
+    pub(crate) input: Map,
+    pub(crate) classes: usize,
+    pub(crate) tensors: Vec<Tensor>,
+    pub(crate) nodes: Vec<Node>,
+    pub(crate) summary: Vec<LayerSummary>,
+}
+
+impl Network {
+    /// Parses a network file and works out every shape.
+    pub(crate) fn parse(text: &str) -> Result<Self, TrainError> {
+        let model: Model = toml::from_str(text)?;
+        let fail = |reason: String| TrainError::Network { network: model.name.clone(), reason };
+        let [h, w, c] = model.input;
+        if model.layers.len() > LAYERS_MAX {
+            return Err(fail(format!("{} layers; at most {LAYERS_MAX}", model.layers.len())));
+        }
+        if ![h, w].iter().all(|side| (1..=SIDE_MAX).contains(side)) || !(1..=64).contains(&c) {
+            return Err(fail(format!(
+                "input {h} x {w} x {c}; sides of 1 to {SIDE_MAX}, 1 to 64 channels"
+            )));
+        }
+        let mut builder = Builder::new(Map::new(h, w, c));
+        for (i, layer) in model.layers.iter().enumerate() {
+            let next = model.layers.get(i + 1).copied();
+            builder.add(*layer, next).map_err(|reason| TrainError::Layer {
+                network: model.name.clone(),
+                index: i + 1,
+                kind: layer.kind(),
+                reason,
+            })?;
+        }
+        builder.finish().map_err(fail)
+    }
+
+    /// All parameters, BatchNorm statistics included.
+    pub(crate) fn parameters(&self) -> usize {
+        self.tensors.iter().map(Tensor::len).sum()
+    }
+}
+
+/// A network while its layers are added.
+struct Builder {
+    shape: Map,
+    flat: bool,
+    /// The activation was taken into the node before it.
+    absorbed: bool,
+    counts: [usize; 3],
+    values: usize,
+    network: Network,
+}
+
+impl Builder {
+    fn new(input: Map) -> Self {
+        let network =
+            Network { input, classes: 0, tensors: vec![], nodes: vec![], summary: vec![] };
+        Self { shape: input, flat: false, absorbed: false, counts: [0; 3], values: 0, network }
+    }
+
+    fn add(&mut self, layer: Layer, next: Option<Layer>) -> Result<(), String> {
+        let before = self.network.parameters();
+        let slope = next.and_then(Layer::slope).unwrap_or(1.0);
+        let absorbs = slope != 1.0;
+        let name = match layer {
+            Layer::Conv { filters, stride } => {
+                let direct =
+                    !absorbs && next.is_some_and(|next| !matches!(next, Layer::Flatten {}));
+                self.conv(filters, stride, slope, direct)?
+            }
+            Layer::Dense { units } => self.dense(units, slope)?,
+            Layer::BatchNorm {} => self.norm(slope),
+            Layer::Relu {} | Layer::LeakyRelu {} => {
+                if !self.absorbed {
+                    let slope = layer.slope().expect("both are activations");
+                    self.push(Op::Activate { slope }, self.shape);
+                }
+                layer.kind().to_owned()
+            }
+            _ => self.reshape(layer)?,
+        };
+        let takes = matches!(layer, Layer::Conv { .. } | Layer::Dense { .. } | Layer::BatchNorm {});
+        self.absorbed = takes && absorbs;
+        let parameters = self.network.parameters();
+        if parameters > PARAMETERS_MAX || self.values > VALUES_MAX {
+            return Err("the network is too large to train here".to_owned());
+        }
+        let Map { h, w, c, .. } = self.shape;
+        let output = if self.flat { vec![c] } else { vec![h, w, c] };
+        let parameters = parameters - before;
+        self.network.summary.push(LayerSummary { layer: name, output, parameters });
+        Ok(())
+    }
+
+    fn conv(
+        &mut self,
+        k: usize,
+        stride: usize,
+        slope: f32,
+        direct: bool,
+    ) -> Result<String, String> {
+        if self.flat {
+            return Err("needs rows and columns, but its input is flat".to_owned());
+        }
+        if !(1..=WIDTH_MAX).contains(&k) {
+            return Err(format!("filters = {k}; give 1 to {WIDTH_MAX}"));
+        }
+        if stride != 1 && stride != 2 {
+            return Err(format!("stride = {stride}; give 1 or 2"));
+        }
+        let (name, c) = (self.name(0, "conv"), self.shape.c);
+        let role = Role::Kernel { fan_in: 9 * c, fan_out: 9 * k };
+        let kernel = self.tensor(&name, "kernel", vec![3, 3, c, k], role);
+        let bias = self.tensor(&name, "bias", vec![k], Role::Zero);
+        let conv = Conv::new(self.shape, k, stride);
+        self.push(Op::Conv { conv, kernel, bias, slope, direct }, conv.output());
+        Ok(name)
+    }
+
+    fn dense(&mut self, k: usize, slope: f32) -> Result<String, String> {
+        if !self.flat {
+            let Map { h, w, c, .. } = self.shape;
+            return Err(format!("its input is {h} x {w} x {c}; put a flatten layer before it"));
+        }
+        if !(1..=WIDTH_MAX).contains(&k) {
+            return Err(format!("units = {k}; give 1 to {WIDTH_MAX}"));
+        }
+        let (name, c) = (self.name(2, "dense"), self.shape.c);
+        let role = Role::Kernel { fan_in: c, fan_out: k };
+        let kernel = self.tensor(&name, "kernel", vec![c, k], role);
+        let bias = self.tensor(&name, "bias", vec![k], Role::Zero);
+        self.push(Op::Dense { kernel, bias, slope }, Map::new(1, 1, k));
+        Ok(name)
+    }
+
+    fn norm(&mut self, slope: f32) -> String {
+        let (name, bn, c) = (self.name(1, "bn"), self.counts[1] - 1, self.shape.c);
+        let first = self.tensor(&name, "gamma", vec![c], Role::One);
+        self.tensor(&name, "beta", vec![c], Role::Zero);
+        self.tensor(&name, "moving_mean", vec![c], Role::Mean);
+        self.tensor(&name, "moving_variance", vec![c], Role::Variance);
+        self.push(Op::Norm { first, bn, slope }, self.shape);
+        name
+    }
+
+    fn reshape(&mut self, layer: Layer) -> Result<String, String> {
+        match layer {
+            Layer::MaxPool {} if self.flat || self.shape.h < 2 || self.shape.w < 2 => {
+                return Err("needs at least two rows and columns".to_owned());
+            }
+            Layer::MaxPool {} => self.push(Op::Pool, map::pooled(self.shape)),
+            Layer::Dropout { rate } if !(0.0..1.0).contains(&rate) => {
+                return Err(format!("rate = {rate}; give 0 to below 1"));
+            }
+            Layer::Dropout { rate } => self.push(Op::Dropout { rate }, self.shape),
+            Layer::GlobalAvgPool {} if self.flat => {
+                return Err("needs rows and columns, but its input is flat".to_owned());
+            }
+            Layer::GlobalAvgPool {} => {
+                self.push(Op::GlobalPool, Map::new(1, 1, self.shape.c));
+                self.flat = true;
+            }
+            _ => {
+                self.shape = Map::new(1, 1, self.shape.values());
+                self.flat = true;
+            }
+        }
+        Ok(layer.kind().to_owned())
+    }
+
+    fn name(&mut self, counter: usize, kind: &str) -> String {
+        self.counts[counter] += 1;
+        format!("{kind}{}", self.counts[counter])
+    }
+
+    fn tensor(&mut self, layer: &str, part: &str, shape: Vec<usize>, role: Role) -> usize {
+        self.network.tensors.push(Tensor { name: format!("{layer}.{part}"), shape, role });
+        self.network.tensors.len() - 1
+    }
+
+    fn push(&mut self, op: Op, to: Map) {
+        let from = self.shape;
+        self.network.nodes.push(Node { op, from, to, d_from: from, d_to: to });
+        self.shape = to;
+        self.values += to.padded().len();
+    }
+
+    /// Gives borders to the values that convolutions read and the gradients that they take.
+    fn finish(mut self) -> Result<Network, String> {
+        match self.network.nodes.last() {
+            Some(Node { op: Op::Dense { slope, .. }, .. }) if *slope == 1.0 => {}
+            _ => return Err("the last layer must be a dense one without activation".to_owned()),
+        }
+        if !(2..=256).contains(&self.shape.c) {
+            return Err(format!("{} classes; labels are bytes, so 2 to 256", self.shape.c));
+        }
+        self.network.classes = self.shape.c;
+        let nodes = &mut self.network.nodes;
+        for i in 0..nodes.len() {
+            if let Op::Conv { direct, .. } = nodes[i].op {
+                nodes[i].from = nodes[i].from.padded();
+                if i == 0 {
+                    self.network.input = self.network.input.padded();
+                } else {
+                    nodes[i - 1].to = nodes[i - 1].to.padded();
+                }
+                if direct {
+                    nodes[i].d_to = nodes[i].d_to.padded();
+                    nodes[i + 1].d_from = nodes[i + 1].d_from.padded();
+                }
+            }
+        }
+        Ok(self.network)
+    }
+}

@@ -1,0 +1,112 @@
+//! One shard's buffers: its images, all values and gradients of a step. What is computed in them
+//! is `step`'s business.
+
+use mobula_kernels::loss::Score;
+
+use crate::network::{Network, Op};
+use crate::program::Program;
+
+/// A normalisation's sums over the shard.
+#[derive(Debug, Default)]
+pub(crate) struct NormSums {
+    pub(crate) count: f64,
+    pub(crate) mean: Vec<f64>,
+    pub(crate) m2: Vec<f64>,
+    /// Σ d, then Σ d · (z - mean).
+    pub(crate) sums: Vec<f64>,
+}
+
+/// Everything that one shard of a batch needs; kept from step to step.
+#[derive(Debug, Default)]
+pub(crate) struct Shard {
+    pub(crate) pixels: Vec<u8>,
+    /// One an image, or none when only probabilities are wanted.
+    pub(crate) labels: Vec<u8>,
+    /// Where each image stands in the data set: the counter of its random draws.
+    pub(crate) indices: Vec<u32>,
+    /// Value 0 is the input, value i + 1 node i's output.
+    pub(crate) values: Vec<Vec<f32>>,
+    pub(crate) grads: Vec<Vec<f32>>,
+    /// Per node: its output's gradient before the activation.
+    pub(crate) inner: Vec<Vec<f32>>,
+    /// Per tensor, summed over the shard.
+    pub(crate) gradients: Vec<Vec<f32>>,
+    pub(crate) norms: Vec<NormSums>,
+    pub(crate) scratch: Vec<f32>,
+    pub(crate) score: Score,
+    values_for: usize,
+    grads_for: usize,
+}
+
+impl Shard {
+    pub(crate) fn images(&self) -> usize {
+        self.indices.len()
+    }
+
+    /// Makes room for the values of `images`; borders start as zero and stay so.
+    pub(crate) fn fit_values(&mut self, network: &Network, images: usize) {
+        if images <= self.values_for {
+            return;
+        }
+        self.values_for = images;
+        let maps = network.nodes.iter().map(|node| node.to.len());
+        let lens = std::iter::once(network.input.len()).chain(maps);
+        self.values = lens.map(|len| vec![0.0; len * images]).collect();
+        let widest = network.nodes.iter().map(|node| node.to.c).max().unwrap_or(0);
+        self.scratch = vec![0.0; 2 * widest];
+        self.norms.clear();
+        for node in &network.nodes {
+            if let Op::Norm { .. } = node.op {
+                let zero = || vec![0.0; node.to.c];
+                let sums = vec![0.0; 2 * node.to.c];
+                self.norms.push(NormSums { count: 0.0, mean: zero(), m2: zero(), sums });
+            }
+        }
+    }
+
+    /// Makes room for the gradients of `images`.
+    pub(crate) fn fit_grads(&mut self, network: &Network, program: &Program, images: usize) {
+        if images <= self.grads_for {
+            return;
+        }
+        self.grads_for = images;
+        let count = |i: usize| if program.transient[i] { 1 } else { images };
+        let after = network.nodes.iter().enumerate().map(|(i, n)| n.d_to.len() * count(i + 1));
+        // Nothing needs the gradient of the pixels.
+        self.grads = std::iter::once(0).chain(after).map(|len| vec![0.0; len]).collect();
+        let inner = network.nodes.iter().map(|node| match node.op {
+            Op::Conv { conv, direct: false, .. } => conv.output().padded().len(),
+            Op::Dense { slope, .. } if slope != 1.0 => node.to.len() * images,
+            _ => 0,
+        });
+        self.inner = inner.map(|len| vec![0.0; len]).collect();
+        if self.gradients.is_empty() {
+            let len = |t: &crate::network::Tensor| if t.role.trained() { t.len() } else { 0 };
+            self.gradients = network.tensors.iter().map(|t| vec![0.0; len(t)]).collect();
+        }
+    }
+
+    /// Forgets the last step's images and sums.
+    pub(crate) fn clear(&mut self) {
+        self.pixels.clear();
+        self.labels.clear();
+        self.indices.clear();
+        self.score = Score::default();
+        for norm in &mut self.norms {
+            norm.count = 0.0;
+            norm.mean.fill(0.0);
+            norm.m2.fill(0.0);
+            norm.sums.fill(0.0);
+        }
+    }
+}
+
+/// Image `b` of a buffer whose images have `len` values.
+pub(crate) fn image(data: &[f32], len: usize, b: usize) -> &[f32] {
+    &data[b * len..][..len]
+}
+
+/// Image `b` of a buffer whose images have `len` values, to be written.
+pub(crate) fn image_mut(data: &mut [f32], len: usize, b: usize) -> &mut [f32] {
+    &mut data[b * len..][..len]
+}
