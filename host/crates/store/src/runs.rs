@@ -1,0 +1,117 @@
+//! Runs: what was asked for, and how it stands.
+
+use mobula_contract::{Pipeline, RunId, RunStatus};
+use rusqlite::{OptionalExtension as _, params};
+use serde::Serialize;
+
+use crate::error::StoreError;
+use crate::open::{Store, now_ms};
+
+const COLUMNS: &str = "SELECT id, pipeline, seed, status, started_ms, wall_s, error FROM run";
+const HINT: &str = "`mobula runs list` shows those there are";
+
+/// A run to be entered.
+#[derive(Debug)]
+pub struct NewRun<'a> {
+    /// Its name.
+    pub id: &'a RunId,
+    /// The checked pipeline.
+    pub pipeline: &'a Pipeline,
+}
+
+/// A run, without its events.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct RunRow {
+    /// Its name.
+    pub run: RunId,
+    /// The pipeline's name.
+    pub pipeline: String,
+    /// How it stands; `interrupted` also when its process died.
+    pub status: RunStatus,
+    /// The seed.
+    pub seed: u64,
+    /// Milliseconds since 1970.
+    pub started_ms: u64,
+    /// Seconds from the first start to the last event.
+    pub wall_s: f64,
+    /// Why it failed.
+    pub error: Option<String>,
+}
+
+impl Store {
+    /// Enters a run, as running.
+    pub fn create_run(&self, run: &NewRun<'_>) -> Result<(), StoreError> {
+        let spec = serde_json::to_string(run.pipeline).expect("a pipeline becomes JSON");
+        let query = "INSERT INTO run (id, pipeline, spec, seed, status, started_ms)
+                     VALUES (?1, ?2, ?3, ?4, 'running', ?5)";
+        let seed = run.pipeline.seed.cast_signed();
+        let values =
+            params![run.id.as_str(), run.pipeline.name, spec, seed, now_ms().cast_signed()];
+        self.db.execute(query, values).map(drop).map_err(self.failed())
+    }
+
+    /// All runs, newest first.
+    pub fn runs(&self) -> Result<Vec<RunRow>, StoreError> {
+        let query = format!("{COLUMNS} ORDER BY started_ms DESC, id DESC");
+        Ok(self.rows(&query, [], read)?.into_iter().map(|row| self.seen(row)).collect())
+    }
+
+    /// The run of this name, or the only one whose name begins so; `last` is the newest.
+    pub fn find_run(&self, text: &str) -> Result<RunRow, StoreError> {
+        let mut rows = self.runs()?;
+        if text != "last" {
+            let exact = rows.iter().any(|row| row.run.as_str() == text);
+            let fits = |row: &RunRow| match exact {
+                true => row.run.as_str() == text,
+                false => !text.is_empty() && row.run.as_str().starts_with(text),
+            };
+            rows.retain(fits);
+            if rows.len() > 1 {
+                return Err(StoreError::Ambiguous { id: text.to_owned(), count: rows.len() });
+            }
+        }
+        let none = StoreError::NotFound { what: "run", id: text.to_owned(), hint: HINT };
+        rows.into_iter().next().ok_or(none)
+    }
+
+    /// What the run was asked to do.
+    pub fn run_pipeline(&self, run: &RunId) -> Result<Pipeline, StoreError> {
+        let query = "SELECT spec FROM run WHERE id = ?1";
+        let spec: Option<String> = self
+            .db
+            .query_row(query, [run.as_str()], |row| row.get(0))
+            .optional()
+            .map_err(self.failed())?;
+        let none = StoreError::NotFound { what: "run", id: run.to_string(), hint: HINT };
+        serde_json::from_str(&spec.ok_or(none)?).map_err(|e| StoreError::Unreadable {
+            what: "run",
+            id: run.to_string(),
+            detail: e.to_string(),
+        })
+    }
+
+    /// A run that says it is running, but whose process is gone, was interrupted.
+    fn seen(&self, mut row: RunRow) -> RunRow {
+        if row.status == RunStatus::Running && !self.is_locked(row.run.as_str()) {
+            row.status = RunStatus::Interrupted;
+        }
+        row
+    }
+}
+
+fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<RunRow> {
+    let (id, status): (String, String) = (row.get(0)?, row.get(3)?);
+    let bad = |column: usize, text: &str| {
+        let error = format!("`{text}` is not one of ours").into();
+        rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, error)
+    };
+    Ok(RunRow {
+        run: RunId::parse(&id).ok_or_else(|| bad(0, &id))?,
+        pipeline: row.get(1)?,
+        seed: row.get::<_, i64>(2)?.cast_unsigned(),
+        status: serde_json::from_value(status.clone().into()).map_err(|_| bad(3, &status))?,
+        started_ms: row.get::<_, i64>(4)?.cast_unsigned(),
+        wall_s: row.get(5)?,
+        error: row.get(6)?,
+    })
+}
