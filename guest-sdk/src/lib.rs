@@ -1,1 +1,65 @@
-//! What a plugin author imports: the WIT world, its types and the task and actor macros.
+//! What a plugin author imports: tensors, errors, logging, and the macros that make a crate a plugin.
+//!
+//! A whole plugin:
+//!
+//! ```
+//! use mobula_guest::prelude::*;
+//!
+//! #[args]
+//! struct TakeArgs {
+//!     /// How many rows.
+//!     size: u64,
+//! }
+//!
+//! #[outputs]
+//! struct Taken {
+//!     /// The first rows.
+//!     rows: Tensor,
+//! }
+//!
+//! /// Take the first `size` rows.
+//! #[task]
+//! fn take(images: Tensor, args: TakeArgs) -> Result<Taken> {
+//!     Ok(Taken { rows: images.slice(0, args.size)? })
+//! }
+//!
+//! plugin! { tasks: [take] }
+//! # fn main() {}
+//! ```
+//!
+//! Parameters are inputs by their names ([`Tensor`], [`Json`], `Vec<u8>`, or an `Option` of these);
+//! the one called `args` is read from the stage's arguments. The manifest, with a JSON Schema of the
+//! arguments, is written from the types and the doc comments.
+//!
+//! Built for `wasm32-wasip2` with `crate-type = ["cdylib"]`. On other targets the same code runs on tensors
+//! in plain memory, so that a plugin can have ordinary tests.
+
+#[cfg(target_family = "wasm")]
+#[doc(hidden)]
+pub mod bindings;
+pub mod context;
+mod error;
+#[doc(hidden)]
+pub mod export;
+mod random;
+mod tensor;
+#[cfg(target_family = "wasm")]
+#[doc(hidden)]
+pub mod wasm;
+
+pub use error::{Error, Result};
+pub use export::Json;
+pub use mobula_guest_macros::{actor, args, outputs, plugin, state, task};
+pub use random::Random;
+#[doc(hidden)]
+pub use schemars;
+#[doc(hidden)]
+pub use serde;
+pub use tensor::{DType, Tensor, TensorBuilder};
+
+/// Everything that a plugin usually needs.
+pub mod prelude {
+    pub use crate::context::{self, Level};
+    pub use crate::{DType, Error, Json, Random, Result, Tensor, TensorBuilder};
+    pub use crate::{actor, args, outputs, plugin, state, task};
+}

@@ -1,0 +1,406 @@
+//! What the macros write against: descriptions of exports, and calls with their inputs.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value as JsonValue, json};
+
+use crate::error::{Error, Result};
+use crate::tensor::Tensor;
+
+/// A field of an object.
+#[derive(Debug)]
+pub enum Value {
+    Tensor(Tensor),
+    Json(String),
+    Bytes(Vec<u8>),
+}
+
+/// The fields of an object.
+pub type Fields = Vec<(String, Value)>;
+
+/// A JSON document as an input or output.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Json<T>(pub T);
+
+/// A port of the manifest.
+#[derive(Debug, Clone)]
+pub struct Port(serde_json::Map<String, JsonValue>);
+
+impl Port {
+    fn new(name: &str, kind: &str) -> Self {
+        Self::default_of(name).set("kind", json!(kind))
+    }
+
+    fn default_of(name: &str) -> Self {
+        Self(serde_json::Map::from_iter([("name".to_owned(), json!(name))]))
+    }
+
+    fn set(mut self, key: &str, value: JsonValue) -> Self {
+        self.0.insert(key.to_owned(), value);
+        self
+    }
+
+    #[must_use]
+    pub fn doc(self, text: &str) -> Self {
+        self.set("doc", json!(text))
+    }
+
+    #[must_use]
+    pub fn dtype(self, dtype: &str) -> Self {
+        self.set("dtype", json!(dtype))
+    }
+
+    #[must_use]
+    pub fn shape(self, shape: &str) -> Self {
+        self.set("shape", json!(shape))
+    }
+}
+
+/// A parameter of an export.
+pub trait Input: Sized {
+    fn port(name: &str) -> Port;
+    fn take(name: &str, value: Option<Value>) -> Result<Self>;
+}
+
+fn wrong(name: &str, wanted: &str, value: Option<&Value>) -> Error {
+    let got = match value {
+        None => return Error::invalid(format!("input `{name}` is missing: it takes {wanted}")),
+        Some(Value::Tensor(_)) => "a tensor",
+        Some(Value::Json(_)) => "JSON",
+        Some(Value::Bytes(_)) => "bytes",
+    };
+    Error::invalid(format!("input `{name}` takes {wanted}, but got {got}"))
+}
+
+impl Input for Tensor {
+    fn port(name: &str) -> Port {
+        Port::new(name, "tensor")
+    }
+
+    fn take(name: &str, value: Option<Value>) -> Result<Self> {
+        match value {
+            Some(Value::Tensor(tensor)) => Ok(tensor),
+            other => Err(wrong(name, "a tensor", other.as_ref())),
+        }
+    }
+}
+
+impl Input for Vec<u8> {
+    fn port(name: &str) -> Port {
+        Port::new(name, "bytes")
+    }
+
+    fn take(name: &str, value: Option<Value>) -> Result<Self> {
+        match value {
+            Some(Value::Bytes(bytes)) => Ok(bytes),
+            other => Err(wrong(name, "bytes", other.as_ref())),
+        }
+    }
+}
+
+impl<T: DeserializeOwned> Input for Json<T> {
+    fn port(name: &str) -> Port {
+        Port::new(name, "json")
+    }
+
+    fn take(name: &str, value: Option<Value>) -> Result<Self> {
+        match value {
+            Some(Value::Json(text)) => Ok(Self(parse(&text, &format!("input `{name}`"))?)),
+            other => Err(wrong(name, "JSON", other.as_ref())),
+        }
+    }
+}
+
+impl<T: Input> Input for Option<T> {
+    fn port(name: &str) -> Port {
+        T::port(name).set("optional", json!(true))
+    }
+
+    fn take(name: &str, value: Option<Value>) -> Result<Self> {
+        value.map(|value| T::take(name, Some(value))).transpose()
+    }
+}
+
+/// A field of `#[outputs]`.
+pub trait Output {
+    fn port(name: &str) -> Port;
+    fn put(self, name: &str, fields: &mut Fields) -> Result<()>;
+}
+
+impl Output for Tensor {
+    fn port(name: &str) -> Port {
+        Port::new(name, "tensor")
+    }
+
+    fn put(self, name: &str, fields: &mut Fields) -> Result<()> {
+        fields.push((name.to_owned(), Value::Tensor(self)));
+        Ok(())
+    }
+}
+
+impl Output for Vec<u8> {
+    fn port(name: &str) -> Port {
+        Port::new(name, "bytes")
+    }
+
+    fn put(self, name: &str, fields: &mut Fields) -> Result<()> {
+        fields.push((name.to_owned(), Value::Bytes(self)));
+        Ok(())
+    }
+}
+
+impl<T: Serialize> Output for Json<T> {
+    fn port(name: &str) -> Port {
+        Port::new(name, "json")
+    }
+
+    fn put(self, name: &str, fields: &mut Fields) -> Result<()> {
+        let text = serde_json::to_string(&self.0)
+            .map_err(|e| Error::failed(format!("output `{name}` is no JSON: {e}")))?;
+        fields.push((name.to_owned(), Value::Json(text)));
+        Ok(())
+    }
+}
+
+macro_rules! plain_outputs {
+    ($($ty:ty),*) => {$(
+        impl Output for $ty {
+            fn port(name: &str) -> Port {
+                Json::<$ty>::port_of(name)
+            }
+
+            fn put(self, name: &str, fields: &mut Fields) -> Result<()> {
+                Json(self).put(name, fields)
+            }
+        }
+    )*};
+}
+
+impl<T: Serialize> Json<T> {
+    fn port_of(name: &str) -> Port {
+        <Self as Output>::port(name)
+    }
+}
+
+plain_outputs!(bool, u32, u64, i64, f64, String, Vec<f64>, Vec<u64>, Vec<String>);
+
+impl<T: Output> Output for Option<T> {
+    fn port(name: &str) -> Port {
+        T::port(name)
+    }
+
+    fn put(self, name: &str, fields: &mut Fields) -> Result<()> {
+        self.map_or(Ok(()), |value| value.put(name, fields))
+    }
+}
+
+/// What an export returns.
+pub trait Outputs {
+    fn ports() -> Vec<Port>;
+    fn fields(self) -> Result<Fields>;
+}
+
+/// One call: arguments and inputs, taken one after another.
+#[derive(Debug)]
+pub struct Call {
+    pub args: String,
+    pub inputs: Fields,
+    args_taken: bool,
+}
+
+impl Call {
+    #[must_use]
+    pub fn new(args: String, inputs: Fields) -> Self {
+        Self { args, inputs, args_taken: false }
+    }
+
+    pub fn args<T: DeserializeOwned>(&mut self) -> Result<T> {
+        self.args_taken = true;
+        let text = if self.args.is_empty() { "{}" } else { &self.args };
+        parse(text, "args")
+    }
+
+    pub fn input<T: Input>(&mut self, name: &str) -> Result<T> {
+        let at = self.inputs.iter().position(|(input, _)| input == name);
+        T::take(name, at.map(|at| self.inputs.remove(at).1))
+    }
+
+    /// Refuses what nobody took.
+    pub fn finish(&self) -> Result<()> {
+        if let Some((name, _)) = self.inputs.first() {
+            return Err(Error::invalid(format!("no input is called `{name}`")));
+        }
+        let given = !self.args_taken && !matches!(self.args.trim(), "" | "{}" | "null");
+        if given { Err(Error::invalid("it takes no args")) } else { Ok(()) }
+    }
+}
+
+fn parse<T: DeserializeOwned>(text: &str, what: &str) -> Result<T> {
+    let mut reader = serde_json::Deserializer::from_str(text);
+    serde_path_to_error::deserialize(&mut reader).map_err(|e| {
+        let path = e.path().to_string();
+        let place = if path == "." { String::new() } else { format!(".{path}") };
+        Error::invalid(format!("{what}{place}: {}", e.inner()))
+    })
+}
+
+/// JSON Schema of arguments.
+#[must_use]
+pub fn schema<T: JsonSchema>() -> JsonValue {
+    schemars::schema_for!(T).to_value()
+}
+
+/// A task or method, described.
+#[derive(Debug)]
+pub struct TaskDoc {
+    pub name: &'static str,
+    pub doc: &'static str,
+    pub args: Option<JsonValue>,
+    pub inputs: Vec<Port>,
+    pub outputs: Vec<Port>,
+}
+
+impl TaskDoc {
+    fn json(self) -> JsonValue {
+        let ports = |ports: Vec<Port>| ports.into_iter().map(|port| port.0).collect::<Vec<_>>();
+        json!({ "name": self.name, "doc": self.doc, "args": self.args,
+            "inputs": ports(self.inputs), "outputs": ports(self.outputs) })
+    }
+}
+
+/// An actor class, described.
+#[derive(Debug)]
+pub struct ActorDoc {
+    pub name: &'static str,
+    pub doc: &'static str,
+    pub args: Option<JsonValue>,
+    pub inputs: Vec<Port>,
+    pub methods: Vec<TaskDoc>,
+}
+
+/// A task.
+#[derive(Debug)]
+pub struct TaskDef {
+    pub name: &'static str,
+    pub describe: fn() -> TaskDoc,
+    pub run: fn(Call) -> Result<Fields>,
+}
+
+/// A type with `#[actor]`.
+pub trait ActorClass: Serialize + DeserializeOwned + 'static {
+    const NAME: &'static str;
+    const VERSION: u32;
+    fn describe() -> ActorDoc;
+    fn create(call: Call) -> Result<Self>;
+    fn call(&mut self, method: &str, call: Call) -> Result<Fields>;
+}
+
+/// An actor of any class.
+pub trait AnyActor {
+    fn call(&mut self, method: &str, call: Call) -> Result<Fields>;
+    fn snapshot(&self) -> Result<(u32, Vec<u8>)>;
+}
+
+impl<T: ActorClass> AnyActor for T {
+    fn call(&mut self, method: &str, call: Call) -> Result<Fields> {
+        ActorClass::call(self, method, call)
+    }
+
+    fn snapshot(&self) -> Result<(u32, Vec<u8>)> {
+        let mut state = Vec::new();
+        ciborium::into_writer(self, &mut state)
+            .map_err(|e| Error::failed(format!("state of {}: {e}", T::NAME)))?;
+        Ok((T::VERSION, state))
+    }
+}
+
+/// A new actor, whatever its class.
+pub type Made = Result<Box<dyn AnyActor>>;
+
+/// An actor class.
+#[derive(Debug)]
+pub struct ActorDef {
+    pub name: &'static str,
+    pub describe: fn() -> ActorDoc,
+    pub create: fn(Call) -> Made,
+    pub restore: fn(u32, &[u8]) -> Made,
+}
+
+impl ActorDef {
+    #[must_use]
+    pub fn of<T: ActorClass>() -> Self {
+        Self {
+            name: T::NAME,
+            describe: T::describe,
+            create: |call| Ok(Box::new(T::create(call)?)),
+            restore: |version, state| {
+                if version != T::VERSION {
+                    let (name, own) = (T::NAME, T::VERSION);
+                    let message = format!("state of {name} has version {version}, this is {own}");
+                    return Err(Error::invalid(message));
+                }
+                let read = ciborium::from_reader::<T, _>(state);
+                let name = T::NAME;
+                Ok(Box::new(read.map_err(|e| Error::invalid(format!("state of {name}: {e}")))?))
+            },
+        }
+    }
+}
+
+#[must_use]
+pub fn no_method<T: ActorClass>(method: &str) -> Error {
+    let there: Vec<&str> = T::describe().methods.iter().map(|doc| doc.name).collect();
+    Error::invalid(format!("{} has no method `{method}`: {}", T::NAME, there.join(", ")))
+}
+
+/// All exports of a plugin.
+#[derive(Debug)]
+pub struct Definition {
+    pub name: &'static str,
+    pub version: &'static str,
+    pub tasks: Vec<TaskDef>,
+    pub actors: Vec<ActorDef>,
+    pub mounts: Vec<&'static str>,
+}
+
+/// What `plugin!` makes.
+pub trait Plugin: 'static {
+    fn definition() -> Definition;
+}
+
+impl Definition {
+    /// The manifest.
+    #[must_use]
+    pub fn manifest(&self) -> JsonValue {
+        let tasks: Vec<JsonValue> = self.tasks.iter().map(|t| (t.describe)().json()).collect();
+        let actors = self.actors.iter().map(|actor| {
+            let ActorDoc { name, doc, args, inputs, methods } = (actor.describe)();
+            let inputs: Vec<_> = inputs.into_iter().map(|port| port.0).collect();
+            let methods: Vec<JsonValue> = methods.into_iter().map(TaskDoc::json).collect();
+            json!({ "name": name, "doc": doc, "args": args, "inputs": inputs, "methods": methods })
+        });
+        json!({ "name": self.name, "version": self.version, "tasks": tasks,
+            "actors": actors.collect::<Vec<_>>(), "requests": { "mounts": self.mounts } })
+    }
+
+    /// Runs a task.
+    pub fn run(&self, name: &str, call: Call) -> Result<Fields> {
+        match self.tasks.iter().find(|task| task.name == name) {
+            Some(task) => (task.run)(call),
+            None => {
+                let there: Vec<&str> = self.tasks.iter().map(|task| task.name).collect();
+                let message = format!("{} has no task `{name}`: {}", self.name, there.join(", "));
+                Err(Error::invalid(message))
+            }
+        }
+    }
+
+    /// The actor class of this name.
+    pub fn actor(&self, class: &str) -> Result<&ActorDef> {
+        self.actors.iter().find(|actor| actor.name == class).ok_or_else(|| {
+            let there: Vec<&str> = self.actors.iter().map(|actor| actor.name).collect();
+            Error::invalid(format!("{} has no actor `{class}`: {}", self.name, there.join(", ")))
+        })
+    }
+}
