@@ -1,66 +1,69 @@
-//! Why a sandbox or a plugin cannot be had. What goes wrong in a call is a `Failure` instead.
+//! Why a component cannot be used at all.
 
-/// Why a sandbox cannot start or a plugin cannot be loaded.
+use std::path::PathBuf;
+
+/// An error before any call. `label` is what the caller named the component.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum SandboxError {
-    /// The engine refused its settings, or the machine has no room for it.
-    #[error("the wasm engine cannot start: {0}")]
+    /// The machine does not let wasmtime work.
+    #[error("cannot start the WebAssembly engine: {0}")]
     Engine(String),
-    /// More bytes than are ever compiled.
-    #[error("plugin `{label}` is {got} bytes, but at most {max} are compiled")]
+    /// The cache folder cannot be written.
+    #[error("cannot use the compile cache {path}: {source}")]
+    Cache {
+        /// The folder.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// Larger than any plugin should be; compiling is where a hostile one costs most.
+    #[error("{label}: {bytes} bytes; a component may have {limit}")]
     TooLarge {
-        /// What the caller calls it.
+        /// The component.
         label: String,
         /// Its size.
-        got: usize,
-        /// The largest allowed.
-        max: usize,
+        bytes: usize,
+        /// The limit.
+        limit: usize,
     },
-    /// Something else than wasm.
-    #[error("plugin `{label}` is not wasm: it does not start with the wasm magic bytes")]
+    /// No WebAssembly.
+    #[error("{label} is no WebAssembly component: it does not begin with the magic number")]
     NotWasm {
-        /// What the caller calls it.
+        /// The file.
         label: String,
     },
-    /// Wasm, but not a component.
+    /// A core module.
     #[error(
-        "plugin `{label}` is a core wasm module, not a component: build it for wasm32-wasip2, or \
-         wrap it with `wasm-tools component new`"
+        "{label} is a core module, not a component: build it for the target wasm32-wasip2 \
+         (`mobula plugin build`)"
     )]
     CoreModule {
-        /// What the caller calls it.
+        /// The file.
         label: String,
     },
-    /// A component that is cut off, damaged, or uses wasm features that are off.
-    #[error("plugin `{label}` is not a valid component: {why}")]
-    Invalid {
-        /// What the caller calls it.
+    /// Damaged, or of features that are off.
+    #[error("{label} cannot be compiled: {detail}")]
+    Compile {
+        /// The component.
         label: String,
-        /// What the validator says.
-        why: String,
+        /// What the compiler says.
+        detail: String,
     },
-    /// A component for another world.
-    #[error("plugin `{label}` {difference}")]
+    /// Built for another world.
+    #[error("{label} is built for another world: {}", differences.join("; "))]
     World {
-        /// What the caller calls it.
+        /// The component.
         label: String,
-        /// Interfaces and versions that differ.
-        difference: String,
+        /// Each names an interface and its version.
+        differences: Vec<String>,
     },
-    /// `describe` did not return.
-    #[error("plugin `{label}` cannot describe itself: {failure}")]
+    /// `describe` failed.
+    #[error("{label} cannot describe itself: {detail}")]
     Describe {
-        /// What the caller calls it.
+        /// The component.
         label: String,
-        /// How the call failed.
-        failure: mobula_contract::Failure,
-    },
-    /// `describe` returned something else than a manifest.
-    #[error("plugin `{label}` describes itself in a way that is not a manifest: {why}")]
-    Manifest {
-        /// What the caller calls it.
-        label: String,
-        /// What the parser says.
-        why: String,
+        /// Why.
+        detail: String,
     },
 }

@@ -1,52 +1,40 @@
-//! The bounds of an instance, with their defaults and reasons, and the one wording for a bound that
-//! was hit. Enforces nothing itself.
+//! What one call may use. Each limit is reported by its name when a guest reaches it.
 
 use std::fmt;
 use std::time::Duration;
 
-/// Linear memory of an instance: room for an interpreter and a few batches, while eight instances
-/// still fit a small machine.
+/// Guest memory: a batch of large images and a runtime such as Python's fit.
 pub const MEMORY_BYTES: u64 = 512 << 20;
-/// Wall time of a call: an epoch of the slowest guest trainer we know, with room.
+/// Time of one call: long enough for a slow disk, short enough to notice a loop.
 pub const WALL: Duration = Duration::from_secs(300);
-/// JSON and bytes that one call may hand over at once: larger things are tensors.
+/// Bytes that cross to the host at one time: JSON, `bytes` and state; tensors go by handle.
 pub const OUTPUT_BYTES: u64 = 64 << 20;
-/// Log text of a call: about a thousand lines, all of which are stored with the run.
+/// Log lines of one call: several screens.
 pub const LOG_BYTES: u64 = 64 << 10;
-/// Bytes of the tensors that a call has made and still holds: CIFAR-10 as f32 is 737 MB.
-pub const TENSOR_BYTES: u64 = 2 << 30;
-/// Handles that an instance holds at once: inputs, outputs, files and streams are a few dozen.
-pub const HANDLES: u32 = 1024;
-/// Elements of an instance's function tables: an interpreter with its libraries has some 15,000.
-pub const TABLE_ELEMENTS: u32 = 65_536;
-/// Progress and metric reports of a call: each is an event that is stored and shown.
-pub const REPORTS: u32 = 65_536;
-/// The native stack of a guest; of the engine, so the same for all: a quarter of a thread's own.
+/// Tensor bytes that one call may make in the host: CIFAR-10 as f64 four times over.
+pub const TENSOR_BYTES: u64 = 8 << 30;
+/// Handles that are open at one time: tensors, builders, files.
+pub const HANDLES: u32 = 4096;
+/// Native stack of guest code: wasmtime's own choice, deep enough for recursive parsers.
 pub const STACK_BYTES: usize = 512 << 10;
-/// Wall time of `describe`: it only returns a string.
-pub const DESCRIBE_WALL: Duration = Duration::from_secs(5);
-/// The largest component: an embedded Python or JavaScript is 18 MB, and compiling is what costs.
-pub const COMPONENT_BYTES: usize = 64 << 20;
+/// Entries of function tables: the largest known component (a JavaScript engine) has a tenth.
+pub const TABLE_ELEMENTS: usize = 200_000;
 
-/// What one call may use; hitting any of it fails the call and names the limit.
+/// The limits of one call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
-    /// Linear memory, in bytes, of all memories of the instance.
+    /// Guest memory in bytes; of an actor for its life.
     pub memory_bytes: u64,
-    /// Wall time of the call.
+    /// Time of one call.
     pub wall: Duration,
-    /// JSON and bytes in one transfer out of the guest.
+    /// Bytes that cross to the host at one time.
     pub output_bytes: u64,
-    /// Log text, of `log` and of what the guest prints.
+    /// Bytes of log lines.
     pub log_bytes: u64,
-    /// Tensors that the instance made and still holds.
+    /// Bytes of tensors made in the host.
     pub tensor_bytes: u64,
-    /// Handles held at once.
+    /// Open handles.
     pub handles: u32,
-    /// Elements of function tables.
-    pub table_elements: u32,
-    /// Calls of `progress` and `metric`; further ones are dropped.
-    pub reports: u32,
 }
 
 impl Default for Limits {
@@ -58,58 +46,40 @@ impl Default for Limits {
             log_bytes: LOG_BYTES,
             tensor_bytes: TENSOR_BYTES,
             handles: HANDLES,
-            table_elements: TABLE_ELEMENTS,
-            reports: REPORTS,
         }
     }
 }
 
-/// A limit that a guest has hit; its text is the part of the message before "reached".
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum LimitHit {
-    #[error("limit memory ({})", Bytes(*.0))]
-    Memory(u64),
-    #[error("limit time ({} s)", .0.as_secs_f64())]
-    Time(Duration),
-    #[error("limit output ({})", Bytes(*.0))]
-    Output(u64),
-    #[error("limit tensors ({})", Bytes(*.0))]
-    Tensors(u64),
-    #[error("limit handles ({0})")]
-    Handles(u32),
-    #[error("limit table elements ({0})")]
-    TableElements(u32),
-    #[error("limit stack ({})", Bytes(STACK_BYTES as u64))]
-    Stack,
-    #[error("limit stack (the guest's own)")]
-    GuestStack,
+/// Why the host ended a call. Travels through wasmtime as an error of the host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Stop {
+    /// A limit, and how large it is in words.
+    Limit(&'static str, String),
+    /// The run was cancelled.
+    Cancelled,
 }
 
-/// A number of bytes in the largest unit that divides it.
-struct Bytes(u64);
+impl Stop {
+    pub(crate) fn bytes(name: &'static str, limit: u64) -> Self {
+        Self::Limit(name, size(limit))
+    }
+}
 
-impl fmt::Display for Bytes {
+impl fmt::Display for Stop {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let units = [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
-        match units.iter().find(|(unit, _)| self.0 >= *unit && self.0 % unit == 0) {
-            Some((unit, name)) => write!(f, "{} {name}", self.0 / unit),
-            None => write!(f, "{} bytes", self.0),
+        match self {
+            Self::Limit(name, size) => write!(f, "limit {name} ({size}) reached"),
+            Self::Cancelled => f.write_str("cancelled"),
         }
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+impl std::error::Error for Stop {}
 
-    #[test]
-    fn limits_are_named_with_their_size() {
-        let check = |hit: LimitHit, text: &str| assert_eq!(hit.to_string(), text);
-        check(LimitHit::Memory(MEMORY_BYTES), "limit memory (512 MiB)");
-        check(LimitHit::Time(WALL), "limit time (300 s)");
-        check(LimitHit::Time(Duration::from_millis(50)), "limit time (0.05 s)");
-        check(LimitHit::Tensors(2 << 30), "limit tensors (2 GiB)");
-        check(LimitHit::Output(1000), "limit output (1000 bytes)");
-        check(LimitHit::Stack, "limit stack (512 KiB)");
-    }
+/// Bytes in the largest unit that divides them.
+pub(crate) fn size(bytes: u64) -> String {
+    let units = [(30, "GiB"), (20, "MiB"), (10, "KiB")];
+    let fits =
+        units.iter().find(|(shift, _)| bytes >> shift > 0 && bytes.is_multiple_of(1 << shift));
+    fits.map_or(format!("{bytes} B"), |(shift, unit)| format!("{} {unit}", bytes >> shift))
 }

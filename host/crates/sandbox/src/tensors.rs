@@ -1,213 +1,108 @@
-//! The `tensors` interface: handles to immutable tensors, copied or viewed by the host, with every
-//! byte charged before it is allocated.
-
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+//! Tensors as guests hold them: handles to bytes in the host. Checks every index before it allocates.
 
 use mobula_contract::{DType, Tensor, TensorError};
-use wasmtime::component::{Resource, ResourceTableError};
+use wasmtime::component::Resource;
 
-use crate::bindings::mobula::plugin::tensors::{self, Host, HostBuilder, HostTensor};
-use crate::bindings::mobula::plugin::types::{self, Error};
-use crate::limits::LimitHit;
+use crate::bindings::mobula::plugin::tensors::{Host, HostBuilder, HostTensor};
+use crate::bindings::mobula::plugin::types::{Dtype, Error};
+use crate::limits::Stop;
 use crate::state::State;
 
-/// Axes of a tensor: more than any network has.
-const AXES_MAX: usize = 16;
-
-type Reported<T> = Result<T, HostError>;
-
-/// What a host function answers instead of a value.
-#[derive(Debug)]
-pub(crate) enum HostError {
-    /// The guest hears of it and may go on.
-    Report(Error),
-    /// The guest ends here.
-    Trap(wasmtime::Error),
-}
-
-impl From<ResourceTableError> for HostError {
-    fn from(err: ResourceTableError) -> Self {
-        Self::Trap(err.into())
-    }
-}
-
-impl From<TensorError> for HostError {
-    fn from(err: TensorError) -> Self {
-        Self::Report(match err {
-            TensorError::Row { .. } => Error::OutOfBounds(err.to_string()),
-            TensorError::Length { .. } | TensorError::Shape(_) => Error::Invalid(err.to_string()),
-        })
-    }
-}
-
-/// Counts the bytes of tensors that an instance has made and still holds.
-#[derive(Debug)]
-pub(crate) struct TensorMeter {
-    used: Arc<AtomicU64>,
-    max: u64,
-}
-
-impl TensorMeter {
-    pub(crate) fn new(max: u64) -> Self {
-        Self { used: Arc::default(), max }
-    }
-
-    pub(crate) fn set_max(&mut self, max: u64) {
-        self.max = max;
-    }
-
-    fn charge(&self, bytes: u64) -> Result<Charge, LimitHit> {
-        // One thread at a time runs an instance, so nothing is charged in between.
-        let used = self.used.load(Ordering::Relaxed).saturating_add(bytes);
-        if used > self.max {
-            return Err(LimitHit::Tensors(self.max));
-        }
-        self.used.store(used, Ordering::Relaxed);
-        Ok(Charge { bytes, used: Arc::clone(&self.used) })
-    }
-}
-
-/// Bytes that are charged for as long as this lives.
-#[derive(Debug)]
-struct Charge {
-    bytes: u64,
-    used: Arc<AtomicU64>,
-}
-
-impl Drop for Charge {
-    fn drop(&mut self) {
-        self.used.fetch_sub(self.bytes, Ordering::Relaxed);
-    }
-}
-
-/// A tensor in a guest's hands.
-#[derive(Debug)]
-pub struct TensorHandle {
-    tensor: Tensor,
-    /// Shared by all views of one storage; inputs cost nothing.
-    charge: Option<Arc<Charge>>,
-}
-
-impl TensorHandle {
-    /// An input of a call.
-    pub(crate) fn input(tensor: Tensor) -> Self {
-        Self { tensor, charge: None }
-    }
-
-    /// An output of a call: from here on it is the caller's to count.
-    pub(crate) fn into_tensor(self) -> Tensor {
-        self.tensor
-    }
-}
+type Answer<T> = wasmtime::Result<Result<T, Error>>;
 
 /// A tensor in the making.
+#[expect(unreachable_pub, reason = "the generated bindings re-export it")]
 #[derive(Debug)]
-pub struct BuilderHandle {
+pub struct Builder {
     dtype: DType,
     shape: Vec<u64>,
-    row_len: usize,
-    len: usize,
+    wanted: usize,
     bytes: Vec<u8>,
-    charge: Charge,
-}
-
-impl BuilderHandle {
-    fn check_room(&self, more: usize) -> Reported<()> {
-        if more <= self.len - self.bytes.len() {
-            return Ok(());
-        }
-        Err(HostError::Report(Error::OutOfBounds(format!(
-            "{more} bytes do not fit: the builder holds {} of {} bytes",
-            self.bytes.len(),
-            self.len
-        ))))
-    }
-}
-
-fn invalid(message: String) -> HostError {
-    HostError::Report(Error::Invalid(message))
-}
-
-impl State {
-    fn push_tensor(
-        &mut self,
-        tensor: Tensor,
-        charge: Option<Arc<Charge>>,
-    ) -> Reported<Resource<TensorHandle>> {
-        Ok(self.table.push(TensorHandle { tensor, charge })?)
-    }
-
-    fn charge_tensor(&mut self, bytes: u64) -> Reported<Charge> {
-        self.tensors.charge(bytes).map_err(|hit| self.refuse(hit))
-    }
-
-    fn tensor(&self, handle: &Resource<TensorHandle>) -> Result<&Tensor, ResourceTableError> {
-        Ok(&self.table.get(handle)?.tensor)
-    }
 }
 
 impl Host for State {}
 
+fn tensor_error(error: &TensorError) -> Error {
+    match error {
+        TensorError::Row { .. } => Error::OutOfBounds(error.to_string()),
+        _ => Error::Invalid(error.to_string()),
+    }
+}
+
+impl State {
+    fn tensor(&self, handle: &Resource<Tensor>) -> wasmtime::Result<&Tensor> {
+        Ok(self.table.get(handle)?)
+    }
+
+    fn keep(&mut self, made: Result<Tensor, TensorError>) -> Answer<Resource<Tensor>> {
+        match made {
+            Ok(tensor) => Ok(Ok(self.table.push(tensor)?)),
+            Err(e) => Ok(Err(tensor_error(&e))),
+        }
+    }
+
+    fn charge_rows(&mut self, rows: usize, row_len: usize) -> wasmtime::Result<()> {
+        let bytes = (rows as u64).saturating_mul(row_len as u64);
+        self.charge(bytes).map_err(wasmtime::Error::new)
+    }
+}
+
 impl HostTensor for State {
-    fn dtype(&mut self, this: Resource<TensorHandle>) -> wasmtime::Result<types::Dtype> {
-        Ok(guest_dtype(self.tensor(&this)?.dtype()))
+    fn dtype(&mut self, handle: Resource<Tensor>) -> wasmtime::Result<Dtype> {
+        Ok(match self.tensor(&handle)?.dtype() {
+            DType::Bool => Dtype::Bool,
+            DType::U8 => Dtype::U8,
+            DType::S32 => Dtype::S32,
+            DType::S64 => Dtype::S64,
+            DType::F32 => Dtype::F32,
+            DType::F64 => Dtype::F64,
+        })
     }
 
-    fn shape(&mut self, this: Resource<TensorHandle>) -> wasmtime::Result<Vec<u64>> {
-        Ok(self.tensor(&this)?.shape().to_vec())
+    fn shape(&mut self, handle: Resource<Tensor>) -> wasmtime::Result<Vec<u64>> {
+        Ok(self.tensor(&handle)?.shape().to_vec())
     }
 
-    fn byte_len(&mut self, this: Resource<TensorHandle>) -> wasmtime::Result<u64> {
-        Ok(self.tensor(&this)?.bytes().len() as u64)
+    fn byte_len(&mut self, handle: Resource<Tensor>) -> wasmtime::Result<u64> {
+        Ok(self.tensor(&handle)?.bytes().len() as u64)
     }
 
-    fn read(&mut self, this: Resource<TensorHandle>, offset: u64, len: u32) -> Reported<Vec<u8>> {
-        if let Err(hit) = self.check_transfer(u64::from(len)) {
-            return Err(self.refuse(hit));
-        }
-        let bytes = self.tensor(&this)?.bytes();
-        let range = usize::try_from(offset).ok().zip(usize::try_from(len).ok());
-        let end = range.and_then(|(start, len)| Some((start, start.checked_add(len)?)));
-        match end.and_then(|(start, end)| bytes.get(start..end)) {
-            Some(part) => Ok(part.to_vec()),
-            None => Err(HostError::Report(Error::OutOfBounds(format!(
-                "bytes {offset} and the {len} after it of a tensor of {} bytes",
-                bytes.len()
-            )))),
-        }
+    fn read(&mut self, handle: Resource<Tensor>, offset: u64, len: u32) -> Answer<Vec<u8>> {
+        let bytes = self.tensor(&handle)?.bytes();
+        let end = offset.checked_add(u64::from(len)).filter(|end| *end <= bytes.len() as u64);
+        let part = end
+            .and_then(|end| bytes.get(usize::try_from(offset).ok()?..usize::try_from(end).ok()?));
+        Ok(part.map(<[u8]>::to_vec).ok_or_else(|| {
+            let there = bytes.len();
+            Error::OutOfBounds(format!(
+                "read of {len} bytes at {offset} of a tensor of {there} bytes"
+            ))
+        }))
     }
 
-    fn gather(
-        &mut self,
-        this: Resource<TensorHandle>,
-        rows: Vec<u32>,
-    ) -> Reported<Resource<TensorHandle>> {
-        let row_len = self.tensor(&this)?.row_len() as u64;
-        let charge = self.charge_tensor(row_len.saturating_mul(rows.len() as u64))?;
-        let gathered = self.tensor(&this)?.gather(&rows)?;
-        self.push_tensor(gathered, Some(Arc::new(charge)))
+    fn gather(&mut self, handle: Resource<Tensor>, rows: Vec<u32>) -> Answer<Resource<Tensor>> {
+        let tensor = self.tensor(&handle)?.clone();
+        self.charge_rows(rows.len(), tensor.row_len())?;
+        self.keep(tensor.gather(&rows))
     }
 
     fn slice(
         &mut self,
-        this: Resource<TensorHandle>,
+        handle: Resource<Tensor>,
         start: u64,
         count: u64,
-    ) -> Reported<Resource<TensorHandle>> {
-        let handle = self.table.get(&this)?;
-        let (view, charge) = (handle.tensor.slice(start, count)?, handle.charge.clone());
-        self.push_tensor(view, charge)
+    ) -> Answer<Resource<Tensor>> {
+        let view = self.tensor(&handle)?.slice(start, count);
+        self.keep(view)
     }
 
-    fn dup(&mut self, this: Resource<TensorHandle>) -> wasmtime::Result<Resource<TensorHandle>> {
-        let handle = self.table.get(&this)?;
-        let copy = TensorHandle { tensor: handle.tensor.clone(), charge: handle.charge.clone() };
+    fn dup(&mut self, handle: Resource<Tensor>) -> wasmtime::Result<Resource<Tensor>> {
+        let copy = self.tensor(&handle)?.clone();
         Ok(self.table.push(copy)?)
     }
 
-    fn drop(&mut self, this: Resource<TensorHandle>) -> wasmtime::Result<()> {
-        self.table.delete(this)?;
+    fn drop(&mut self, handle: Resource<Tensor>) -> wasmtime::Result<()> {
+        self.table.delete(handle)?;
         Ok(())
     }
 }
@@ -216,98 +111,75 @@ impl HostBuilder for State {
     fn create(
         &mut self,
         row_shape: Vec<u64>,
-        dtype: tensors::Dtype,
+        dtype: Dtype,
         rows: u64,
-    ) -> Reported<Resource<BuilderHandle>> {
-        let dtype = host_dtype(dtype);
-        if row_shape.len() >= AXES_MAX {
-            let axes = row_shape.len() + 1;
-            return Err(invalid(format!("a tensor of {axes} axes: at most {AXES_MAX} are made")));
-        }
-        let mut shape = vec![rows];
-        shape.extend(row_shape);
-        // Both are checked, since a tensor without rows may still have rows too long to count.
-        let row_len = shape[1..].iter().try_fold(dtype.size(), |len, axis| len.checked_mul(*axis));
-        let Some((row_len, len)) = row_len.and_then(|row| Some((row, row.checked_mul(rows)?)))
-        else {
-            return Err(TensorError::Shape(shape).into());
+    ) -> Answer<Resource<Builder>> {
+        let dtype = match dtype {
+            Dtype::Bool => DType::Bool,
+            Dtype::U8 => DType::U8,
+            Dtype::S32 => DType::S32,
+            Dtype::S64 => DType::S64,
+            Dtype::F32 => DType::F32,
+            Dtype::F64 => DType::F64,
         };
-        let charge = self.charge_tensor(len)?;
-        let (Ok(row_len), Ok(len)) = (usize::try_from(row_len), usize::try_from(len)) else {
-            return Err(TensorError::Shape(shape).into());
+        let mut shape = row_shape;
+        shape.insert(0, rows);
+        let counted = shape.iter().try_fold(dtype.size(), |all, axis| all.checked_mul(*axis));
+        let Some(wanted) = counted.filter(|bytes| isize::try_from(*bytes).is_ok()) else {
+            return Ok(Err(tensor_error(&TensorError::Shape(shape))));
         };
+        self.charge(wanted).map_err(wasmtime::Error::new)?;
+        let wanted = usize::try_from(wanted).expect("it fits isize");
         let mut bytes = Vec::new();
-        if bytes.try_reserve_exact(len).is_err() {
-            let max = self.call.limits.tensor_bytes;
-            return Err(self.refuse(LimitHit::Tensors(max)));
+        if bytes.try_reserve_exact(wanted).is_err() {
+            let stop = Stop::bytes("tensor bytes", self.limits.tensor_bytes);
+            return Err(wasmtime::Error::new(stop));
         }
-        Ok(self.table.push(BuilderHandle { dtype, shape, row_len, len, bytes, charge })?)
+        Ok(Ok(self.table.push(Builder { dtype, shape, wanted, bytes })?))
     }
 
-    fn append(&mut self, this: Resource<BuilderHandle>, bytes: Vec<u8>) -> Reported<()> {
-        let builder = self.table.get_mut(&this)?;
-        builder.check_room(bytes.len())?;
-        builder.bytes.extend_from_slice(&bytes);
-        Ok(())
+    fn append(&mut self, handle: Resource<Builder>, bytes: Vec<u8>) -> Answer<()> {
+        let builder = self.table.get_mut(&handle)?;
+        Ok(builder.fits(bytes.len()).map(|()| builder.bytes.extend_from_slice(&bytes)))
     }
 
     fn append_rows(
         &mut self,
-        this: Resource<BuilderHandle>,
-        src: Resource<TensorHandle>,
+        handle: Resource<Builder>,
+        source: Resource<Tensor>,
         rows: Vec<u32>,
-    ) -> Reported<()> {
-        let src = self.tensor(&src)?.clone();
-        let builder = self.table.get_mut(&this)?;
-        if src.dtype() != builder.dtype || src.shape()[1..] != builder.shape[1..] {
-            return Err(invalid(format!(
-                "rows of {} {:?} do not fit a builder of {} {:?}",
-                src.dtype(),
-                &src.shape()[1..],
-                builder.dtype,
-                &builder.shape[1..]
-            )));
+    ) -> Answer<()> {
+        let source = self.tensor(&source)?.clone();
+        let builder = self.table.get_mut(&handle)?;
+        if source.dtype() != builder.dtype || source.shape()[1..] != builder.shape[1..] {
+            let message =
+                format!("rows of {source:?} do not fit {} {:?}", builder.dtype, builder.shape);
+            return Ok(Err(Error::Invalid(message)));
         }
-        builder.check_room(rows.len().saturating_mul(builder.row_len))?;
-        Ok(src.append_rows(&rows, &mut builder.bytes)?)
+        let len = rows.len().saturating_mul(source.row_len());
+        Ok(builder.fits(len).and_then(|()| {
+            source.append_rows(&rows, &mut builder.bytes).map_err(|e| tensor_error(&e))
+        }))
     }
 
-    fn finish(&mut self, b: Resource<BuilderHandle>) -> Reported<Resource<TensorHandle>> {
-        let BuilderHandle { dtype, shape, len, bytes, charge, .. } = self.table.delete(b)?;
-        if bytes.len() != len {
-            return Err(invalid(format!(
-                "the builder was given {} of the {len} bytes of {dtype} {shape:?}",
-                bytes.len()
-            )));
-        }
-        let tensor = Tensor::new(dtype, shape, bytes)?;
-        self.push_tensor(tensor, Some(Arc::new(charge)))
+    fn finish(&mut self, handle: Resource<Builder>) -> Answer<Resource<Tensor>> {
+        let Builder { dtype, shape, bytes, .. } = self.table.delete(handle)?;
+        self.keep(Tensor::new(dtype, shape, bytes))
     }
 
-    fn drop(&mut self, this: Resource<BuilderHandle>) -> wasmtime::Result<()> {
-        self.table.delete(this)?;
+    fn drop(&mut self, handle: Resource<Builder>) -> wasmtime::Result<()> {
+        self.table.delete(handle)?;
         Ok(())
     }
 }
 
-fn guest_dtype(dtype: DType) -> types::Dtype {
-    match dtype {
-        DType::Bool => types::Dtype::Bool,
-        DType::U8 => types::Dtype::U8,
-        DType::S32 => types::Dtype::S32,
-        DType::S64 => types::Dtype::S64,
-        DType::F32 => types::Dtype::F32,
-        DType::F64 => types::Dtype::F64,
-    }
-}
-
-fn host_dtype(dtype: types::Dtype) -> DType {
-    match dtype {
-        types::Dtype::Bool => DType::Bool,
-        types::Dtype::U8 => DType::U8,
-        types::Dtype::S32 => DType::S32,
-        types::Dtype::S64 => DType::S64,
-        types::Dtype::F32 => DType::F32,
-        types::Dtype::F64 => DType::F64,
+impl Builder {
+    fn fits(&self, more: usize) -> Result<(), Error> {
+        let (has, wanted) = (self.bytes.len(), self.wanted);
+        if more > wanted - has {
+            let message = format!("{more} bytes more than {has} in a builder of {wanted}");
+            return Err(Error::OutOfBounds(message));
+        }
+        Ok(())
     }
 }
