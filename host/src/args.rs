@@ -1,0 +1,240 @@
+//! The command line: names, flags and help. Does nothing itself.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use mobula_contract::Override;
+use mobula_engine::Fault;
+
+/// Runs pipelines of sandboxed WebAssembly plugins and native actors, and makes them survive failure.
+#[derive(Debug, Parser)]
+#[command(name = "mobula", version, propagate_version = true)]
+pub(crate) struct Cli {
+    /// Folder of the history, the plugins and the compile cache.
+    #[arg(long, global = true, env = "MOBULA_HOME", value_name = "DIR")]
+    pub(crate) home: Option<PathBuf>,
+    /// Print one JSON document instead of prose.
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run a pipeline file.
+    Run(RunArgs),
+    /// Look at runs, and take them up again.
+    #[command(subcommand)]
+    Runs(RunsCommand),
+    /// Build, inspect and keep plugins.
+    #[command(subcommand)]
+    Plugin(PluginCommand),
+    /// List, verify and export checkpoints.
+    #[command(subcommand)]
+    Checkpoints(CheckpointsCommand),
+    /// The trainer alone.
+    #[command(subcommand)]
+    Model(ModelCommand),
+    /// Make, fetch and look at data sets in the CIFAR-10 layout.
+    #[command(subcommand)]
+    Data(DataCommand),
+    /// What is missing on this machine, and how to get it.
+    Doctor,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RunArgs {
+    /// The pipeline file.
+    pub(crate) file: PathBuf,
+    /// Change a value of the file, such as stage.train.repeat=5.
+    #[arg(long = "set", value_name = "PATH=VALUE", value_parser = Override::parse)]
+    pub(crate) sets: Vec<Override>,
+    #[command(flatten)]
+    pub(crate) how: RunHow,
+    /// Make a failure, such as train[4]:actor-crash@0.5.
+    #[arg(long = "inject", value_name = "SPEC")]
+    pub(crate) faults: Vec<Fault>,
+    /// Start anew even where earlier results could be used.
+    #[arg(long)]
+    pub(crate) fresh: bool,
+}
+
+/// What `run` and `runs resume` share.
+#[derive(Debug, Args)]
+pub(crate) struct RunHow {
+    /// Workers for tasks; one per core when not said.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(crate) workers: Option<u16>,
+    /// A folder of plugin components, looked at before those of the home folder.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) plugin_dir: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum RunsCommand {
+    /// All runs, newest first.
+    List,
+    /// One run: stages, decisions, checkpoints, recoveries.
+    Show { run: String },
+    /// The log lines of a run.
+    Logs { run: String },
+    /// Every event of a run.
+    Events { run: String },
+    /// Take up a run that was interrupted.
+    Resume {
+        run: String,
+        #[command(flatten)]
+        how: RunHow,
+    },
+    /// Which worker ran what and when, as a Chrome trace that Perfetto opens.
+    Timeline {
+        run: String,
+        /// Where to write the trace; standard output when not said.
+        #[arg(short, long, value_name = "FILE")]
+        output: Option<PathBuf>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum PluginCommand {
+    /// Build a plugin crate into a component.
+    Build {
+        /// The crate's folder.
+        #[arg(default_value = ".")]
+        dir: PathBuf,
+    },
+    /// Exports, schemas, imports, requests, size and digest of a component.
+    Inspect {
+        /// A component file, or the name of a pushed plugin.
+        plugin: String,
+    },
+    /// The plugins that pipelines can use.
+    List {
+        #[arg(long, value_name = "DIR")]
+        plugin_dir: Option<PathBuf>,
+    },
+    /// Keep a component in the home folder.
+    Push {
+        /// The component file.
+        file: PathBuf,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum CheckpointsCommand {
+    /// All checkpoints, newest first.
+    List {
+        /// Of one run only.
+        #[arg(long)]
+        run: Option<String>,
+    },
+    /// One checkpoint.
+    Show { checkpoint: String },
+    /// Read every checkpoint back and check its digest.
+    Verify {
+        /// Of one run only.
+        #[arg(long)]
+        run: Option<String>,
+    },
+    /// Write a trainer's checkpoint as a safetensors file.
+    Export {
+        /// The checkpoint's id.
+        checkpoint: String,
+        /// Where to write it.
+        #[arg(short, long, value_name = "FILE")]
+        output: PathBuf,
+    },
+    /// Drop checkpoints that nothing needs: of runs that succeeded all but the newest, and damaged ones.
+    Gc {
+        /// Only say what would go.
+        #[arg(long)]
+        dry_run: bool,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ModelCommand {
+    /// Layers, shapes and parameters.
+    Summary { model: String },
+    /// Train on a folder in the CIFAR-10 layout.
+    Train {
+        model: String,
+        #[command(flatten)]
+        options: ModelOptions,
+    },
+    /// Loss and accuracy on the test part of a folder.
+    Evaluate {
+        model: String,
+        #[command(flatten)]
+        options: ModelOptions,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ModelOptions {
+    /// A folder in the CIFAR-10 layout.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: PathBuf,
+    /// Weights to begin with, as safetensors.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) init_weights: Option<PathBuf>,
+    #[arg(long, default_value_t = 10, value_name = "N")]
+    pub(crate) epochs: u32,
+    #[arg(long, default_value_t = 64, value_name = "N")]
+    pub(crate) batch_size: u32,
+    #[arg(long, default_value_t = 0.001, value_name = "RATE")]
+    pub(crate) learning_rate: f64,
+    #[arg(long, default_value_t = 0.0, value_name = "SHARE")]
+    pub(crate) validation_split: f64,
+    #[arg(long, default_value_t = 7, value_name = "S")]
+    pub(crate) seed: u64,
+    /// Take the images in the order of the files.
+    #[arg(long)]
+    pub(crate) no_shuffle: bool,
+    /// Leave dropout out.
+    #[arg(long)]
+    pub(crate) no_dropout: bool,
+    /// All cores when not said.
+    #[arg(long, value_name = "N")]
+    pub(crate) threads: Option<usize>,
+    /// Where to write the trained weights, as safetensors.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+    #[arg(long, value_name = "DIR")]
+    pub(crate) plugin_dir: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum DataCommand {
+    /// Make a learnable set of textured shapes (not CIFAR-10, only its layout).
+    Synth {
+        #[arg(long, value_name = "DIR")]
+        out: PathBuf,
+        /// Images to train on.
+        #[arg(long, default_value_t = 50_000, value_name = "N")]
+        train: u32,
+        /// Images to test on.
+        #[arg(long, default_value_t = 10_000, value_name = "N")]
+        test: u32,
+        #[arg(long, default_value_t = 7, value_name = "S")]
+        seed: u64,
+    },
+    /// Download the real CIFAR-10 (binary version) and check it.
+    Fetch {
+        #[arg(long, value_name = "DIR")]
+        out: PathBuf,
+        /// Another place to download from.
+        #[arg(long)]
+        url: Option<String>,
+    },
+    /// Counts per class, and a contact sheet as PNG.
+    Inspect {
+        dir: PathBuf,
+        /// Where to write the contact sheet.
+        #[arg(long, value_name = "FILE")]
+        sheet: Option<PathBuf>,
+        #[arg(long, value_name = "DIR")]
+        plugin_dir: Option<PathBuf>,
+    },
+}

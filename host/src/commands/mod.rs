@@ -1,0 +1,26 @@
+//! The commands, one file for each noun.
+
+pub(crate) mod checkpoints;
+pub(crate) mod data;
+pub(crate) mod doctor;
+pub(crate) mod model;
+pub(crate) mod plugin;
+pub(crate) mod run;
+pub(crate) mod runs;
+
+use std::io::Write as _;
+use std::path::Path;
+
+use anyhow::Context as _;
+
+/// Writes a file whole or not at all.
+pub(crate) fn write_file(file: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+    let folder = file.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let write = || {
+        let mut part = tempfile::NamedTempFile::new_in(folder)?;
+        part.write_all(bytes)?;
+        part.persist(file)?;
+        anyhow::Ok(())
+    };
+    write().with_context(|| format!("cannot write {}", file.display()))
+}

@@ -1,0 +1,169 @@
+//! `mobula runs`: the history.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use mobula_contract::{EventBody, RunEvent, RunReport};
+use mobula_store::Store;
+use serde_json::json;
+
+use crate::args::RunsCommand;
+use crate::home;
+use crate::output::{Output, bytes, date, table, to_stdout};
+use crate::timeline::trace;
+
+pub(crate) fn perform(
+    command: &RunsCommand,
+    home: Option<PathBuf>,
+    output: Output,
+) -> anyhow::Result<()> {
+    if let RunsCommand::Resume { run, how } = command {
+        return super::run::resume(run, how, home, output);
+    }
+    let store = home::store(home)?;
+    match command {
+        RunsCommand::List => list(&store, output),
+        RunsCommand::Show { run } => {
+            let report = report(&store, run)?;
+            output.result(&report, || prose(&report))
+        }
+        RunsCommand::Logs { run } => logs(&store, run, output),
+        RunsCommand::Events { run } => events(&store, run, output),
+        RunsCommand::Timeline { run, output: file } => {
+            timeline(&store, run, file.as_deref(), output)
+        }
+        RunsCommand::Resume { .. } => unreachable!("taken care of above"),
+    }
+}
+
+fn list(store: &Store, output: Output) -> anyhow::Result<()> {
+    let runs = store.runs().map_err(home::coded)?;
+    output.result(&json!({ "$type": "runs", "runs": runs }), || {
+        if runs.is_empty() {
+            return "no runs yet: `mobula run FILE` makes one".to_owned();
+        }
+        let head = ["run", "pipeline", "status", "started", "seconds"].map(str::to_owned).to_vec();
+        let rows = runs.iter().map(|row| {
+            let seconds = format!("{:.1}", row.wall_s);
+            vec![
+                row.run.to_string(),
+                row.pipeline.clone(),
+                row.status.to_string(),
+                date(row.started_ms),
+                seconds,
+            ]
+        });
+        table(&std::iter::once(head).chain(rows).collect::<Vec<_>>())
+    })
+}
+
+fn all_events(store: &Store, run: &str) -> anyhow::Result<Vec<(u64, RunEvent)>> {
+    let row = home::run(store, run)?;
+    store.events(&row.run, 0).map_err(home::coded)
+}
+
+fn report(store: &Store, run: &str) -> anyhow::Result<RunReport> {
+    let row = home::run(store, run)?;
+    let events = store.events(&row.run, 0).map_err(home::coded)?;
+    let events: Vec<RunEvent> = events.into_iter().map(|(_, event)| event).collect();
+    Ok(RunReport::from_events(row.run, row.seed, row.status, &events))
+}
+
+fn logs(store: &Store, run: &str, output: Output) -> anyhow::Result<()> {
+    let events = all_events(store, run)?;
+    let lines: Vec<_> = events
+        .iter()
+        .filter_map(|(number, event)| match &event.body {
+            EventBody::Log { stage, level, message } => Some(json!({
+                "number": number, "at_s": event.at_s, "stage": stage.name, "index": stage.index,
+                "level": level, "message": message,
+            })),
+            _ => None,
+        })
+        .collect();
+    output.result(&json!({ "$type": "logs", "lines": lines }), || {
+        let shown = events.iter().filter_map(|(_, event)| match &event.body {
+            EventBody::Log { stage, level, message } => {
+                let level = format!("{level:?}").to_lowercase();
+                Some(format!("{:9.3} {level:<5} {stage}: {message}", event.at_s))
+            }
+            _ => None,
+        });
+        shown.collect::<Vec<_>>().join("\n")
+    })
+}
+
+fn events(store: &Store, run: &str, output: Output) -> anyhow::Result<()> {
+    let events = all_events(store, run)?;
+    if !output.json {
+        output.note("one JSON document per line; --json gives one document in all");
+    }
+    let documents: Vec<_> = events
+        .iter()
+        .map(|(number, event)| json!({ "number": number, "at_s": event.at_s, "body": event.body }))
+        .collect();
+    output.result(&json!({ "$type": "events", "events": documents }), || {
+        documents.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+    })
+}
+
+fn timeline(store: &Store, run: &str, file: Option<&Path>, output: Output) -> anyhow::Result<()> {
+    let text = trace(&report(store, run)?).to_string();
+    let Some(file) = file else { return to_stdout(&text) };
+    std::fs::write(file, text).with_context(|| format!("cannot write {}", file.display()))?;
+    output.note(&format!("open {} in https://ui.perfetto.dev", file.display()));
+    Ok(())
+}
+
+/// A run's report for people.
+pub(crate) fn prose(report: &RunReport) -> String {
+    let mut text = format!(
+        "run {} {} after {:.1} s, seed {}\n\n",
+        report.run, report.status, report.wall_s, report.seed
+    );
+    let head = ["stage", "worker", "attempt", "status", "start", "seconds"];
+    let mut rows = vec![head.map(str::to_owned).to_vec()];
+    for stage in &report.stages {
+        let seconds =
+            stage.ended_s.map_or(String::new(), |end| format!("{:.3}", end - stage.started_s));
+        let replay = if stage.replay { " (replay)" } else { "" };
+        rows.push(vec![
+            format!("{}[{}]", stage.name, stage.index),
+            stage.worker.clone(),
+            stage.attempt.to_string(),
+            format!("{}{replay}", stage.status),
+            format!("{:.3}", stage.started_s),
+            seconds,
+        ]);
+    }
+    text += &table(&rows);
+    let taken = report.decisions.iter().filter(|decision| decision.checkpoint).count();
+    let held: u64 = report.checkpoints.iter().map(|checkpoint| checkpoint.bytes).sum();
+    let blocked_s: f64 = report.checkpoints.iter().map(|checkpoint| checkpoint.blocking_s).sum();
+    text += &format!(
+        "\n\ncheckpoints: {taken} of {} decisions, {} durable ({}), {:.1} ms of waiting",
+        report.decisions.len(),
+        report.checkpoints.len(),
+        bytes(held),
+        blocked_s * 1e3
+    );
+    for recovery in &report.recoveries {
+        let from = recovery.from_checkpoint.as_ref().map_or("nothing", |id| id.as_str());
+        text += &format!(
+            "\nrecovery at {}[{}] from {from}: benefit {:.3} s, threshold {:.2} → {:.2}",
+            recovery.stage,
+            recovery.index,
+            recovery.benefit_s,
+            recovery.threshold_before,
+            recovery.threshold_after
+        );
+    }
+    for actor in &report.actors {
+        let digest = actor.state_digest.as_deref().unwrap_or("no digest");
+        text += &format!("\nactor {}: {} restarts, state {digest}", actor.name, actor.restarts);
+    }
+    for (name, value) in &report.result {
+        text += &format!("\n{name}: {value}");
+    }
+    text
+}

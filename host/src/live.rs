@@ -1,0 +1,179 @@
+//! A run as a person watches it: on a terminal a live table with a bar per stage, elsewhere a line for
+//! each thing that matters. Always on standard error.
+
+use std::collections::BTreeMap;
+use std::io::IsTerminal as _;
+use std::time::Duration;
+
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use mobula_contract::{EventBody, Level, OutputNote, Pipeline, RunEvent, RunStatus, StageRef};
+
+/// How often a running bar moves by itself.
+const TICK: Duration = Duration::from_millis(120);
+/// Digits after the point of a metric.
+const DIGITS: usize = 4;
+
+/// Shows the events of one run.
+pub(crate) struct Live {
+    bars: MultiProgress,
+    open: BTreeMap<String, ProgressBar>,
+    terminal: bool,
+    width: usize,
+    quiet: bool,
+}
+
+impl Live {
+    /// `quiet` shows only warnings and errors, for scripts that read JSON.
+    pub(crate) fn new(pipeline: &Pipeline, quiet: bool) -> Self {
+        let names = pipeline.stages.iter().map(|stage| {
+            let index = stage.repeat.map_or(0, |n| n.saturating_sub(1).to_string().len() + 2);
+            stage.name.chars().count() + index
+        });
+        Self {
+            bars: MultiProgress::new(),
+            open: BTreeMap::new(),
+            terminal: std::io::stderr().is_terminal() && !quiet,
+            width: names.max().unwrap_or(0).max(10),
+            quiet,
+        }
+    }
+
+    /// Takes in an event.
+    pub(crate) fn see(&mut self, event: &RunEvent) {
+        match &event.body {
+            EventBody::StageStarted { stage, worker, attempt, replay, .. } => {
+                self.start(stage, worker, *attempt, *replay);
+            }
+            EventBody::Progress { stage, done, total } => self.progress(stage, *done, *total),
+            EventBody::StageFinished { stage, outputs, runtime_s, .. } => {
+                let shown = numbers(outputs);
+                self.end(stage);
+                self.line('✓', &stage.to_string(), &format!("{runtime_s:8.3} s  {shown}"));
+            }
+            EventBody::StageFailed { stage, message, retried, .. } => {
+                self.end(stage);
+                let next = if *retried { "; will be tried again" } else { "" };
+                self.loud('✗', &stage.to_string(), &format!("{message}{next}"));
+            }
+            EventBody::ActorLost { actor, message, .. } => self.loud('✗', actor, message),
+            EventBody::Decided { decision } => {
+                let did = if decision.checkpoint { "checkpoint" } else { "no checkpoint" };
+                self.line(' ', "", &format!("{did}: {}", decision.reason));
+            }
+            EventBody::Recovered { recovery } => {
+                let from = match (&recovery.from_checkpoint, recovery.restored_to) {
+                    (Some(id), Some(to)) => format!("restored {id} (up to index {to})"),
+                    _ => "nothing was saved: starting from the beginning".to_owned(),
+                };
+                let learned = format!(
+                    "{from}; benefit {:.3} s, threshold {:.2} → {:.2}",
+                    recovery.benefit_s, recovery.threshold_before, recovery.threshold_after
+                );
+                self.loud('↻', "recovery", &learned);
+            }
+            EventBody::CheckpointFailed { id, message } => self.loud('✗', id.as_str(), message),
+            EventBody::Log { stage, level, message } => match level {
+                Level::Warn | Level::Error => self.loud('!', &stage.to_string(), message),
+                Level::Info => self.line('·', &stage.to_string(), message),
+                Level::Trace | Level::Debug => {}
+            },
+            EventBody::RunEnded { status, error, .. } => {
+                for bar in std::mem::take(&mut self.open).into_values() {
+                    bar.finish_and_clear();
+                }
+                if *status == RunStatus::Failed
+                    && let Some(error) = error
+                {
+                    self.loud('✗', "run", error);
+                }
+            }
+            EventBody::RunStarted { .. }
+            | EventBody::ActorStarted { .. }
+            | EventBody::ActorFinished { .. }
+            | EventBody::CheckpointSaved { .. }
+            | EventBody::Metric { .. } => {}
+        }
+    }
+
+    fn start(&mut self, stage: &StageRef, worker: &str, attempt: u32, replay: bool) {
+        if !self.terminal {
+            return;
+        }
+        let bar = self.bars.add(ProgressBar::new_spinner());
+        bar.set_style(style(false));
+        bar.set_prefix(format!("{:<width$}", stage.to_string(), width = self.width));
+        let again = if attempt > 1 { format!(", attempt {attempt}") } else { String::new() };
+        let again = if replay { format!("{again}, replay") } else { again };
+        bar.set_message(format!("on {worker}{again}"));
+        bar.enable_steady_tick(TICK);
+        if let Some(before) = self.open.insert(stage.to_string(), bar) {
+            before.finish_and_clear();
+        }
+    }
+
+    fn progress(&self, stage: &StageRef, done: u64, total: Option<u64>) {
+        let Some(bar) = self.open.get(&stage.to_string()) else { return };
+        if let Some(total) = total {
+            if bar.length() != Some(total) {
+                bar.set_style(style(true));
+                bar.set_length(total);
+            }
+            bar.set_position(done.min(total));
+        }
+    }
+
+    fn end(&mut self, stage: &StageRef) {
+        if let Some(bar) = self.open.remove(&stage.to_string()) {
+            bar.finish_and_clear();
+        }
+    }
+
+    fn line(&self, mark: char, name: &str, text: &str) {
+        if !self.quiet {
+            self.loud(mark, name, text);
+        }
+    }
+
+    fn loud(&self, mark: char, name: &str, text: &str) {
+        let line = format!("{mark} {name:<width$} {text}", width = self.width);
+        if !self.terminal || self.bars.println(&line).is_err() {
+            crate::output::Output { json: false }.note(line.trim_end());
+        }
+    }
+}
+
+fn style(bounded: bool) -> ProgressStyle {
+    let template = if bounded {
+        "{spinner} {prefix} {elapsed:>6} {wide_bar:.cyan/blue} {pos}/{len} {msg}"
+    } else {
+        "{spinner} {prefix} {elapsed:>6} {msg}"
+    };
+    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
+}
+
+/// The numbers of an output in one line.
+fn numbers<'a>(outputs: impl IntoIterator<Item = &'a (String, OutputNote)>) -> String {
+    let shown = outputs.into_iter().filter_map(|(name, note)| match note {
+        OutputNote::Json { value } => match value.as_f64() {
+            Some(_) if value.is_u64() => Some(format!("{name} {value}")),
+            Some(number) => Some(format!("{name} {number:.DIGITS$}")),
+            None => None,
+        },
+        OutputNote::Tensor { dtype, shape } => {
+            let axes: Vec<String> = shape.iter().map(u64::to_string).collect();
+            Some(format!("{name} {dtype}[{}]", axes.join("×")))
+        }
+        OutputNote::Bytes { len } => Some(format!("{name} {}", crate::output::bytes(*len))),
+    });
+    shown.collect::<Vec<_>>().join("  ")
+}
+
+/// A bar for one piece of work outside of a run; invisible without a terminal or when `quiet`.
+pub(crate) fn bar(quiet: bool) -> ProgressBar {
+    if quiet || !std::io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let bar = ProgressBar::new(0);
+    bar.set_style(style(true));
+    bar
+}

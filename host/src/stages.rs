@@ -1,0 +1,120 @@
+//! The engine's stages port: tasks and actors of plugins in the sandbox, native actors in this process.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use mobula_contract::{
+    ActorSource, ActorSpec, Failure, FailureKind, Limits as Asked, Object, StageKind,
+};
+use mobula_engine::{Actor, Call, CallContext, Stages};
+use mobula_sandbox::{CallEnv, Grants, Limits};
+
+use crate::native;
+use crate::plugins::Catalogue;
+
+/// Runs what a pipeline names.
+pub(crate) struct HostStages {
+    pub(crate) catalogue: Arc<Catalogue>,
+}
+
+impl Stages for HostStages {
+    fn run_task(&self, call: Call<'_>) -> Result<Object, Failure> {
+        let StageKind::Task { plugin, version, export } = &call.spec.kind else {
+            unreachable!("the engine runs methods on their actors");
+        };
+        let plugin = self.catalogue.find(plugin, version.as_deref()).map_err(lost)?;
+        let env = CallEnv {
+            context: Arc::clone(&call.context) as _,
+            grants: grants(&call.spec.mounts),
+            limits: limits(&call.spec.limits),
+            stage: call.stage.to_string(),
+        };
+        plugin.run_task(export, &arguments(&call.spec.args), call.inputs, &env)
+    }
+
+    fn create_actor(
+        &self,
+        spec: &ActorSpec,
+        state: Option<Vec<u8>>,
+        context: Arc<CallContext>,
+    ) -> Result<Box<dyn Actor>, Failure> {
+        match &spec.source {
+            ActorSource::Native { class } => {
+                native::create(class, spec, state.as_deref(), &context)
+            }
+            ActorSource::Plugin { plugin, version, class } => {
+                let plugin = self.catalogue.find(plugin, version.as_deref()).map_err(lost)?;
+                let env = CallEnv {
+                    context: context as _,
+                    grants: grants(&spec.mounts),
+                    limits: limits(&spec.limits),
+                    stage: spec.name.clone(),
+                };
+                let actor = match state {
+                    Some(state) => plugin.restore_actor(class, &state, &env)?,
+                    None => {
+                        let args = arguments(&spec.args);
+                        plugin.create_actor(class, &args, Object::default(), &env)?
+                    }
+                };
+                Ok(Box::new(Guest { actor, env }))
+            }
+        }
+    }
+}
+
+/// An actor of a plugin.
+struct Guest {
+    actor: mobula_sandbox::Actor,
+    env: CallEnv,
+}
+
+impl Actor for Guest {
+    fn call(&mut self, call: Call<'_>) -> Result<Object, Failure> {
+        let StageKind::Method { method, .. } = &call.spec.kind else {
+            unreachable!("the engine sends an actor only its methods");
+        };
+        let env = CallEnv {
+            context: Arc::clone(&call.context) as _,
+            grants: self.env.grants.clone(),
+            limits: self.env.limits.clone(),
+            stage: call.stage.to_string(),
+        };
+        self.actor.call(method, &arguments(&call.spec.args), call.inputs, &env)
+    }
+
+    fn snapshot(&mut self) -> Result<Vec<u8>, Failure> {
+        self.actor.snapshot()
+    }
+
+    fn state_digest(&mut self) -> Result<String, Failure> {
+        let state = self.actor.snapshot()?;
+        Ok(format!("blake3:{}", blake3::hash(&state).to_hex()))
+    }
+}
+
+fn arguments(args: &serde_json::Map<String, serde_json::Value>) -> String {
+    serde_json::to_string(args).expect("JSON becomes text")
+}
+
+fn grants(mounts: &std::collections::BTreeMap<String, std::path::PathBuf>) -> Grants {
+    let mounts = mounts.iter().map(|(name, folder)| (name.clone(), folder.clone())).collect();
+    Grants { mounts, ..Grants::default() }
+}
+
+/// What the file says, else the sandbox's own.
+fn limits(asked: &Asked) -> Limits {
+    let mut limits = Limits::default();
+    if let Some(seconds) = asked.timeout_s {
+        limits.wall = Duration::try_from_secs_f64(seconds).unwrap_or(limits.wall);
+    }
+    if let Some(bytes) = asked.memory_bytes {
+        limits.memory_bytes = bytes;
+    }
+    limits
+}
+
+/// The plugin was there when the run began.
+fn lost(error: anyhow::Error) -> Failure {
+    Failure::new(FailureKind::Invalid, format!("{error:#}"))
+}
