@@ -1,45 +1,36 @@
 //! The project's own tool: one command for each chore of a contributor or a fresh machine.
 //!
-//! It starts other programs (cargo, rustup) and says what it runs; it holds no logic of the product.
+//! It starts other programs (cargo, rustup, our own) and says what it runs; it holds no logic of the product.
 
-use std::process::Command;
+mod demo;
+mod plugins;
+mod run;
+mod test;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Result, bail};
 
-/// The target that plugins are built for.
-const GUEST_TARGET: &str = "wasm32-wasip2";
+use crate::run::cargo;
+
+const USAGE: &str = "usage: cargo xtask setup | plugins | demo | test | bench core|trainer";
 
 fn main() -> Result<()> {
-    let mut args = std::env::args().skip(1);
-    match args.next().as_deref() {
-        Some("setup") => setup(),
-        Some("test") => test(),
-        Some(other) => bail!("unknown command `{other}`: use setup or test"),
-        None => bail!("usage: cargo xtask setup | test"),
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    match args[..] {
+        ["setup"] => run::setup(),
+        ["plugins"] => {
+            run::setup()?;
+            plugins::build()
+        }
+        ["demo"] => demo::demo(),
+        ["test"] => test::test(),
+        ["bench", "core"] => {
+            plugins::build()?;
+            cargo(&["bench", "--quiet", "-p", "mobula", "--bench", "core"])
+        }
+        ["bench", "trainer"] => {
+            cargo(&["run", "--quiet", "--release", "-p", "mobula-trainer", "--example", "bench"])
+        }
+        _ => bail!("{USAGE}"),
     }
-}
-
-/// Installs what a fresh machine lacks. Toolchains are not installed by themselves everywhere
-/// (`RUSTUP_AUTO_INSTALL=0`), so the guest target is asked for by name.
-fn setup() -> Result<()> {
-    run("rustup", &["target", "add", GUEST_TARGET])
-}
-
-fn test() -> Result<()> {
-    setup()?;
-    run("cargo", &["fmt", "--all", "--check"])?;
-    run("cargo", &["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])?;
-    run("cargo", &["test", "--workspace", "--no-fail-fast"])
-}
-
-fn run(program: &str, args: &[&str]) -> Result<()> {
-    let line = format!("{program} {}", args.join(" "));
-    let status = Command::new(program)
-        .args(args)
-        .status()
-        .with_context(|| format!("cannot start `{line}`: is {program} installed?"))?;
-    if !status.success() {
-        bail!("`{line}` failed ({status})");
-    }
-    Ok(())
 }
