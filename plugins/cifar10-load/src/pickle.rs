@@ -1,5 +1,5 @@
-//! Reads the pickles of CIFAR-10, and only those: dictionaries, lists, numbers, strings, and numpy's arrays of
-//! bytes. Nothing else is ever made, so that a hostile file can do nothing.
+//! Reads the pickles of CIFAR-10, and only those: dictionaries, lists, numbers, strings, and numpy's arrays
+//! of bytes. Nothing else is ever made, so that a hostile file can do nothing.
 //!
 //! Opcodes and their arguments: Python's `pickletools`.
 

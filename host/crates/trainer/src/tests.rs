@@ -1,1 +1,79 @@
-//! tests
+//! The trainer proved: against Keras, against central differences, against itself on other threads
+//! and after a restore, and against hostile input.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
+
+mod differences;
+mod golden;
+mod input;
+mod same;
+
+use std::ops::ControlFlow;
+
+use crate::config::{EpochArgs, TrainerConfig};
+use crate::core::read;
+use crate::data::Images;
+use crate::trainer::Trainer;
+
+/// A layer of every kind, with state of every kind.
+const EVERY_KIND: &str = r#"
+name = "every-kind"
+input = [8, 8, 3]
+layer = [
+    { kind = "conv", filters = 8 }, { kind = "batch_norm" }, { kind = "relu" },
+    { kind = "conv", filters = 8, stride = 2 }, { kind = "leaky_relu" }, { kind = "max_pool" },
+    { kind = "dropout", rate = 0.25 }, { kind = "conv", filters = 16 }, { kind = "batch_norm" },
+    { kind = "leaky_relu" }, { kind = "flatten" }, { kind = "dense", units = 12 },
+    { kind = "batch_norm" }, { kind = "relu" }, { kind = "dropout", rate = 0.5 },
+    { kind = "dense", units = 4 },
+]
+"#;
+
+fn config(model: &str) -> TrainerConfig {
+    TrainerConfig { model: model.to_owned(), seed: 5, threads: Some(2), ..TrainerConfig::default() }
+}
+
+/// Images of `side`² × 3 in four classes, each brighter in its own corner.
+fn corners(count: usize, side: usize) -> (Vec<u8>, Vec<u8>) {
+    let (mut pixels, mut labels) = (Vec::new(), Vec::new());
+    let mut state = 1_u32;
+    for i in 0..count {
+        let label = u8::try_from(i % 4).unwrap();
+        for y in 0..side {
+            for x in 0..side {
+                let corner = u8::from(2 * y >= side) * 2 + u8::from(2 * x >= side);
+                for _ in 0..3 {
+                    state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                    let noise = u8::try_from(state >> 25).unwrap();
+                    pixels.push(if corner == label { 128 + noise } else { noise });
+                }
+            }
+        }
+        labels.push(label);
+    }
+    (pixels, labels)
+}
+
+fn epoch(trainer: &mut Trainer, data: &(Vec<u8>, Vec<u8>), args: &EpochArgs) {
+    let images = Images::new(&data.0, &data.1).unwrap();
+    trainer.train_epoch(images, args, &mut |_| ControlFlow::Continue(())).unwrap();
+}
+
+fn small() -> EpochArgs {
+    EpochArgs { batch_size: 16, ..EpochArgs::default() }
+}
+
+/// The gradient of each tensor, summed over the shards, by name.
+fn gradients(trainer: &Trainer) -> Vec<(String, Vec<f32>)> {
+    let tensors = trainer.core.network.tensors.iter().enumerate();
+    let trained = tensors.filter(|(_, tensor)| tensor.role.trained());
+    let summed = trained.map(|(i, tensor)| {
+        let mut sum = vec![0.0_f32; tensor.len()];
+        for shard in &trainer.core.shards {
+            let shard = read(shard);
+            sum.iter_mut().zip(&shard.gradients[i]).for_each(|(sum, part)| *sum += part);
+        }
+        (tensor.name.clone(), sum)
+    });
+    summed.collect()
+}

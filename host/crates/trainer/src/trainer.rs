@@ -263,7 +263,7 @@ impl Trainer {
         Update::Adam(Adam { alpha: alpha as f32, first, second, epsilon: 1e-7, decay })
     }
 
-    fn score(&self) -> loss::Score {
+    pub(crate) fn score(&self) -> loss::Score {
         self.core.shards.iter().map(|shard| read(shard).score).fold(
             loss::Score::default(),
             |sum, part| loss::Score {

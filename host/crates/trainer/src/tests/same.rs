@@ -1,0 +1,117 @@
+//! The same bytes: at any number of threads, on any kernels, after any restore.
+
+use std::ops::ControlFlow;
+
+use super::{EVERY_KIND, config, corners, epoch, small};
+use crate::config::{EpochArgs, Kernels, OptimizerKind, ScheduleKind, TrainerConfig};
+use crate::data::Images;
+use crate::error::TrainError;
+use crate::trainer::Trainer;
+
+/// With everything random that there is.
+fn busy() -> TrainerConfig {
+    TrainerConfig { flip: true, translate: 2, label_smoothing: 0.1, ..config(EVERY_KIND) }
+}
+
+fn trained(config: TrainerConfig, epochs: usize) -> Trainer {
+    let mut trainer = Trainer::new(config).unwrap();
+    let data = corners(70, 8);
+    (0..epochs).for_each(|_| epoch(&mut trainer, &data, &small()));
+    trainer
+}
+
+#[test]
+fn threads_change_nothing() {
+    let digest = trained(busy(), 3).state_digest();
+    for threads in [1, 2, 3, 8] {
+        let config = TrainerConfig { threads: Some(threads), ..busy() };
+        assert_eq!(trained(config, 3).state_digest(), digest, "{threads} threads");
+    }
+    let other = TrainerConfig { seed: 6, ..busy() };
+    assert_ne!(trained(other, 3).state_digest(), digest);
+}
+
+#[test]
+fn kernels_change_nothing() {
+    let digest = trained(busy(), 2).state_digest();
+    for kernels in [Kernels::Portable, Kernels::Avx2] {
+        let config = TrainerConfig { kernels, ..busy() };
+        assert_eq!(trained(config, 2).state_digest(), digest, "{kernels:?}");
+    }
+}
+
+#[test]
+fn a_restored_trainer_goes_on_as_if_nothing_had_been() {
+    let optimizers = [OptimizerKind::Adam, OptimizerKind::AdamW, OptimizerKind::Sgd];
+    for optimizer in optimizers {
+        let config = TrainerConfig {
+            optimizer,
+            weight_decay: 0.01,
+            schedule: ScheduleKind::OneCycle,
+            schedule_epochs: Some(4),
+            ..busy()
+        };
+        let whole = trained(config.clone(), 4);
+        for stop in 0..4 {
+            let state = trained(config.clone(), stop).snapshot();
+            let mut restored = Trainer::restore(&state, Some(1)).unwrap();
+            assert_eq!(restored.epochs(), stop as u64);
+            let data = corners(70, 8);
+            (stop..4).for_each(|_| epoch(&mut restored, &data, &small()));
+            assert_eq!(restored.state_digest(), whole.state_digest(), "{optimizer:?} at {stop}");
+            assert_eq!(restored.history().len(), 4);
+        }
+    }
+}
+
+#[test]
+fn an_epoch_that_ends_early_leaves_no_trace() {
+    let mut trainer = trained(busy(), 1);
+    let digest = trainer.state_digest();
+    let data = corners(70, 8);
+    let images = Images::new(&data.0, &data.1).unwrap();
+    let mut seen = 0;
+    let stopped = trainer.train_epoch(images, &small(), &mut |_| {
+        seen += 1;
+        if seen == 3 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    });
+    assert!(matches!(stopped, Err(TrainError::Cancelled)));
+    assert_eq!(trainer.state_digest(), digest);
+    epoch(&mut trainer, &data, &small());
+    assert_eq!(trainer.state_digest(), trained(busy(), 2).state_digest());
+}
+
+#[test]
+fn a_loss_that_is_no_number_is_told_and_undone() {
+    let config = TrainerConfig {
+        learning_rate: 1e3,
+        optimizer: OptimizerKind::Sgd,
+        ..config(
+            "name = \"bare\"\ninput = [8, 8, 3]\nlayer = [{ kind = \"flatten\" }, \
+             { kind = \"dense\", units = 64 }, { kind = \"dense\", units = 64 }, \
+             { kind = \"dense\", units = 4 }]",
+        )
+    };
+    let mut trainer = Trainer::new(config).unwrap();
+    let digest = trainer.state_digest();
+    let data = corners(200, 8);
+    let images = Images::new(&data.0, &data.1).unwrap();
+    let told = (0..20).find_map(|_| {
+        let before = trainer.state_digest();
+        let result = trainer.train_epoch(images, &small(), &mut |_| ControlFlow::Continue(()));
+        result.err().map(|error| (error, before))
+    });
+    let (error, before) = told.unwrap();
+    assert!(matches!(error, TrainError::Diverged { .. }), "{error}");
+    assert_eq!(trainer.state_digest(), before);
+    assert!(!digest.is_empty());
+}
+
+#[test]
+fn it_learns() {
+    let mut trainer = Trainer::new(config(EVERY_KIND)).unwrap();
+    let data = corners(200, 8);
+    (0..12).for_each(|_| epoch(&mut trainer, &data, &EpochArgs { batch_size: 8, ..small() }));
+    let found = trainer.evaluate(Images::new(&data.0, &data.1).unwrap()).unwrap();
+    assert!(found.accuracy > 0.9, "{found:?}");
+}

@@ -1,0 +1,155 @@
+//! The reference pipeline and the commands around it, as a script sees them.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
+
+mod common;
+
+use std::fs;
+
+use common::{Mobula, REFERENCE, data};
+use serde_json::Value as Json;
+
+#[test]
+fn the_reference_pipeline_runs_and_tells_everything() {
+    let mobula = Mobula::new();
+    let set = format!("stage.load.mounts.data={}", data().display());
+    let small = [
+        "stage.train_subset.args.size=200",
+        "stage.test_subset.args.size=100",
+        "stage.train.repeat=2",
+    ];
+    let args = [
+        "run",
+        REFERENCE,
+        "--json",
+        "--set",
+        &set,
+        "--set",
+        small[0],
+        "--set",
+        small[1],
+        "--set",
+        small[2],
+        "--workers",
+        "2",
+    ];
+    let ended = mobula.run(&args);
+    let report = ended.json();
+    assert_eq!(ended.stdout.lines().count(), 1, "one document");
+    assert_eq!(
+        (&report["$type"], &report["status"]),
+        (&"run.finished".into(), &"succeeded".into())
+    );
+    let stages = report["stages"].as_array().unwrap();
+    let stage = |name: &str| stages.iter().find(|stage| stage["name"] == name).unwrap();
+    let (train, test) = (stage("train_subset"), stage("test_subset"));
+    let time = |stage: &Json, at: &str| stage[at].as_f64().unwrap();
+    assert_ne!(train["worker"], test["worker"]);
+    assert!(time(train, "started_s") < time(test, "ended_s"));
+    assert!(time(test, "started_s") < time(train, "ended_s"), "they overlap: {train} {test}");
+    assert_eq!(stage("evaluate")["kind"], "actor");
+    let result = report["result"].as_object().unwrap();
+    assert_eq!(result.keys().collect::<Vec<_>>(), ["test_accuracy", "test_loss"]);
+    assert_eq!(report["decisions"].as_array().unwrap().len(), 6);
+    let reason = report["decisions"][0]["reason"].as_str().unwrap();
+    assert!(!reason.is_empty());
+
+    let shown = mobula.run(&["runs", "show", "last", "--json"]).json();
+    assert_eq!(shown, report, "the history tells the same");
+    let trace = mobula.run(&["runs", "timeline", "last"]).json();
+    assert!(
+        trace["traceEvents"].as_array().unwrap().iter().any(|event| event["name"] == "train[1]")
+    );
+    let logs = mobula.run(&["runs", "logs", "last"]);
+    assert!(logs.stdout.contains("load: reading /data"), "{}", logs.stdout);
+}
+
+#[test]
+fn weights_go_out_of_a_checkpoint_and_into_the_trainer() {
+    let mobula = Mobula::new();
+    let set = format!("stage.load.mounts.data={}", data().display());
+    let args = [
+        "run",
+        REFERENCE,
+        "--json",
+        "--set",
+        &set,
+        "--set",
+        "stage.train_subset.args.size=200",
+        "--set",
+        "stage.test_subset.args.size=100",
+        "--set",
+        "stage.train.repeat=1",
+        "--set",
+        "checkpoint.policy=always",
+    ];
+    let report = mobula.run(&args).json();
+    let checkpoints = report["checkpoints"].as_array().unwrap();
+    let last = checkpoints.iter().rfind(|c| c["stage"] == "train").unwrap();
+    let file = mobula.home.path().join("weights.safetensors");
+    let file = file.to_str().unwrap();
+    mobula.run(&["checkpoints", "export", last["id"].as_str().unwrap(), "-o", file]);
+    let folder = data().display().to_string();
+    let evaluate =
+        ["model", "evaluate", "cifar10-664k", "--json", "--data", &folder, "--init-weights", file];
+    let evaluated = mobula.run(&evaluate).json();
+    assert_eq!(evaluated["$type"], "model.evaluated");
+    assert!(evaluated["loss"].as_f64().unwrap() > 0.0);
+    let net = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/tiny-net.toml");
+    mobula
+        .run(&["model", "evaluate", net, "--data", &folder, "--init-weights", file])
+        .refused(2, &["weights cannot be used"]);
+}
+
+#[test]
+fn the_trainer_alone_gives_documents_and_files() {
+    let mobula = Mobula::new();
+    let folder = data().display().to_string();
+    let net = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/tiny-net.toml");
+    let out = mobula.home.path().join("out.safetensors");
+    let args = [
+        "model",
+        "train",
+        net,
+        "--json",
+        "--data",
+        &folder,
+        "--epochs",
+        "2",
+        "--out",
+        out.to_str().unwrap(),
+    ];
+    let trained = mobula.run(&args).json();
+    assert_eq!(trained["$type"], "model.trained");
+    assert_eq!(trained["epochs"].as_array().unwrap().len(), 2);
+    assert!(trained["state_digest"].as_str().unwrap().starts_with("blake3:"));
+    assert!(out.is_file());
+    let summary = mobula.run(&["model", "summary", "cifar10-664k", "--json"]).json();
+    assert_eq!(summary["parameters"], 663_786);
+}
+
+#[test]
+fn data_sets_are_made_and_looked_at() {
+    let mobula = Mobula::new();
+    let sheet = mobula.home.path().join("sheet.png");
+    let folder = data().display().to_string();
+    let args = ["data", "inspect", &folder, "--json", "--sheet", sheet.to_str().unwrap()];
+    let seen = mobula.run(&args).json();
+    assert_eq!((&seen["train"]["rows"], &seen["test"]["rows"]), (&500.into(), &200.into()));
+    assert_eq!(&fs::read(sheet).unwrap()[1..4], b"PNG");
+}
+
+#[test]
+fn plugins_are_pushed_inspected_and_found_by_name() {
+    let mobula = Mobula::new();
+    let exe = std::path::Path::new(env!("CARGO_BIN_EXE_mobula"));
+    let folder = exe.parent().unwrap().join("test-plugins/hostile.wasm");
+    let pushed = mobula.run(&["plugin", "push", folder.to_str().unwrap(), "--json"]).json();
+    assert_eq!((&pushed["name"], &pushed["version"]), (&"hostile".into(), &"0.1.0".into()));
+    let seen = mobula.run(&["plugin", "inspect", "hostile", "--json"]).json();
+    assert_eq!(seen["digest"], pushed["digest"]);
+    assert!(seen["exports"].as_array().unwrap().contains(&"mobula:plugin/actor@0.1.0".into()));
+    let args = &seen["tasks"][1]["args"];
+    assert_eq!(args["properties"]["kind"]["description"], "Which one.");
+    assert_eq!(args["additionalProperties"], false);
+}
