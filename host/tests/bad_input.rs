@@ -1,6 +1,6 @@
 //! What users get wrong: each mistake has a message that names it, and an exit code.
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests")]
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
 mod common;
 

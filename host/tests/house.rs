@@ -1,6 +1,6 @@
 //! The house stays as ARCHITECTURE.md draws it: who may import whom, and how files look.
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests")]
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
 use std::collections::BTreeMap;
 use std::fs;

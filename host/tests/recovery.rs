@@ -1,6 +1,6 @@
 //! Whatever fails, the run does all its epochs, with the same state as a run where nothing failed.
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests")]
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
 mod common;
 

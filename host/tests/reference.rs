@@ -1,6 +1,6 @@
 //! The reference pipeline and the commands around it, as a script sees them.
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests")]
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
 mod common;
 

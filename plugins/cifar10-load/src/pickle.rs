@@ -168,7 +168,7 @@ impl<'a> Reader<'a> {
         items.try_into().map_err(|_| "nothing to take".to_owned())
     }
 
-    fn to_mark(&mut self) -> Step<Vec<Item>> {
+    fn since_mark(&mut self) -> Step<Vec<Item>> {
         let mark = self.stack.iter().rposition(|item| matches!(item, Item::Mark));
         let items = self.stack.split_off(mark.ok_or("no mark")? + 1);
         self.stack.pop();
@@ -256,13 +256,13 @@ impl<'a> Reader<'a> {
             b'h' => self.number(1).and_then(|place| self.kept(place))?,
             b'j' => self.number(4).and_then(|place| self.kept(place))?,
             b't' => {
-                let items = self.to_mark()?;
+                let items = self.since_mark()?;
                 self.push(Item::Tuple(items.into()))?;
             }
             0x85 => self.popped::<1>().and_then(|items| self.push(Item::Tuple(Rc::new(items))))?,
             0x86 => self.popped::<2>().and_then(|items| self.push(Item::Tuple(Rc::new(items))))?,
             0x87 => self.popped::<3>().and_then(|items| self.push(Item::Tuple(Rc::new(items))))?,
-            b'e' | b'u' => self.to_mark().and_then(|items| self.extend(items))?,
+            b'e' | b'u' => self.since_mark().and_then(|items| self.extend(items))?,
             b'a' => self.popped::<1>().and_then(|items| self.extend(items.into()))?,
             b's' => self.popped::<2>().and_then(|items| self.extend(items.into()))?,
             b'c' => {

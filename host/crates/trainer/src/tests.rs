@@ -1,8 +1,6 @@
 //! The trainer proved: against Keras, against central differences, against itself on other threads
 //! and after a restore, and against hostile input.
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests")]
-
 mod differences;
 mod golden;
 mod input;

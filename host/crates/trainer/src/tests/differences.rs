@@ -35,7 +35,7 @@ fn compare(config: TrainerConfig, side: usize) {
         let stride = (gradient.len() / 7).max(1);
         for at in (0..gradient.len()).step_by(stride) {
             let before = read(&trainer.core.params[i]).value[at];
-            let mut moved = |by: f32| {
+            let moved = |by: f32| {
                 write(&trainer.core.params[i]).value[at] = before + by;
                 trainer.pack();
                 loss()
