@@ -15,8 +15,9 @@ use crate::program::{Merge, Program};
 use crate::shard::Shard;
 use crate::step;
 
-/// Keras' BatchNormalization.
+/// Keras' BatchNormalization: momentum, 1 - momentum (rounded once) and ε.
 const MOMENTUM: f32 = 0.99;
+const REST: f32 = 0.01;
 const EPSILON: f64 = 1e-3;
 
 /// A tensor, the optimizer's moments of it, and its weights in the kernels' order.
@@ -221,7 +222,7 @@ impl Core {
             let (m, v) = (state.total_mean[c], state.total_m2[c] / state.count);
             state.mean[c] = m as f32;
             state.scale[c] = (f64::from(gamma.value[c]) / (v + EPSILON).sqrt()) as f32;
-            let moved = |old: f32, new: f64| old * MOMENTUM + new as f32 * (1.0 - MOMENTUM);
+            let moved = |old: f32, new: f64| old * MOMENTUM + new as f32 * REST;
             mean.value[c] = moved(mean.value[c], m);
             variance.value[c] = moved(variance.value[c], v);
         }

@@ -1,12 +1,18 @@
-//! State as bytes and back: safetensors with the names of the design, scalars in the metadata.
+//! State as bytes and back; files and when to take a snapshot are the caller's business.
 //!
-//! Version 1. A reader refuses other versions; within one, tensors and metadata are exactly those
+//! A snapshot is a safetensors file: each tensor `<name>`, its moments `adam.m.<name>` and
+//! `adam.v.<name>` (`sgd.m.<name>` for SGD), and one metadata entry `mobula.trainer` that holds
+//! the JSON of [`State`]. One entry, because their order is not fixed and equal states shall be
+//! equal bytes.
+//!
+//! Version 1. A reader refuses other versions; within one, tensors and fields are exactly those
 //! written here, so a new field is a new version.
 
 use std::collections::HashMap;
 
 use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView};
+use serde::{Deserialize, Serialize};
 
 use crate::config::{OptimizerKind, TrainerConfig};
 use crate::core::{Param, read, write};
@@ -15,9 +21,36 @@ use crate::error::TrainError;
 use crate::network::{Network, Tensor};
 use crate::trainer::Trainer;
 
-/// The metadata key that marks a snapshot, and its value.
-const MARK: &str = "mobula.trainer";
-const VERSION: &str = "1";
+/// The metadata entry that marks a snapshot.
+const ENTRY: &str = "mobula.trainer";
+const VERSION: u32 = 1;
+
+/// What stands before the checksum in the file, where the entry is JSON within JSON.
+const CHECKSUM_AFTER: &[u8] = br#"\"checksum\":\""#;
+const CHECKSUM_ZERO: [u8; 64] = [b'0'; 64];
+
+/// Far above what anyone trains, and far below where counting on would overflow.
+const STEPS_MAX: u64 = 1 << 48;
+
+/// Everything of a snapshot that is no tensor.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct State {
+    version: u32,
+    /// BLAKE3 of the whole file, in hexadecimal, with this field as 64 zeroes.
+    checksum: String,
+    epoch: u64,
+    step: u64,
+    /// With the network's text; without `threads`, which belong to the machine.
+    config: TrainerConfig,
+    history: Vec<EpochReport>,
+}
+
+/// The first field alone, which every version has.
+#[derive(Deserialize)]
+struct Version {
+    version: u32,
+}
 
 /// Which of a tensor's arrays.
 #[derive(Clone, Copy)]
@@ -65,27 +98,39 @@ fn names(network: &Network, optimizer: OptimizerKind) -> Vec<(String, usize, Par
 }
 
 impl Trainer {
-    /// The whole state: tensors, optimizer, counters, configuration, history.
+    /// The whole state: tensors, optimizer, counters, configuration, history. Equal states are
+    /// equal bytes.
     #[must_use]
     pub fn snapshot(&self) -> Vec<u8> {
-        let json = |value: serde_json::Result<String>| value.expect("plain structs become JSON");
-        let metadata = HashMap::from([
-            (MARK.to_owned(), VERSION.to_owned()),
-            ("config".to_owned(), json(serde_json::to_string(&self.config))),
-            ("history".to_owned(), json(serde_json::to_string(&self.history))),
-            ("epoch".to_owned(), self.epoch.to_string()),
-            ("step".to_owned(), self.step.to_string()),
-        ]);
-        self.write(&names(&self.core.network, self.config.optimizer), Some(metadata))
+        let state = State {
+            version: VERSION,
+            checksum: String::from_utf8_lossy(&CHECKSUM_ZERO).into_owned(),
+            epoch: self.epoch,
+            step: self.step,
+            config: TrainerConfig { threads: None, ..self.config.clone() },
+            history: self.history.clone(),
+        };
+        let state = serde_json::to_string(&state).expect("plain structs become JSON");
+        let metadata = HashMap::from([(ENTRY.to_owned(), state)]);
+        let mut bytes =
+            self.write(&names(&self.core.network, self.config.optimizer), Some(metadata));
+        seal(&mut bytes);
+        bytes
     }
 
-    /// The network's tensors alone.
+    /// The network's tensors alone, BatchNorm statistics included, as safetensors.
     #[must_use]
-    pub fn weights(&self) -> Vec<u8> {
+    pub fn export_safetensors(&self) -> Vec<u8> {
         let names = names(&self.core.network, self.config.optimizer);
         let values: Vec<_> =
             names.into_iter().filter(|(_, _, part)| matches!(part, Part::Value)).collect();
         self.write(&values, None)
+    }
+
+    /// The same as [`Self::export_safetensors`].
+    #[must_use]
+    pub fn weights(&self) -> Vec<u8> {
+        self.export_safetensors()
     }
 
     fn write(
@@ -119,32 +164,17 @@ impl Trainer {
     /// [`TrainError::Snapshot`] for bytes that are no whole snapshot of this version; nothing
     /// larger than the bytes themselves is allocated before they are checked.
     pub fn restore(bytes: &[u8], threads: Option<usize>) -> Result<Self, TrainError> {
-        let bad = |reason: &dyn ToString| TrainError::Snapshot(reason.to_string());
-        let tensors = SafeTensors::deserialize(bytes).map_err(|e| bad(&e))?;
-        let (_, header) = SafeTensors::read_metadata(bytes).map_err(|e| bad(&e))?;
-        let metadata = header.metadata().clone().unwrap_or_default();
-        let field = |key: &str| {
-            metadata.get(key).map(String::as_str).ok_or_else(|| bad(&format!("no `{key}` in it")))
-        };
-        let version = field(MARK)?;
-        if version != VERSION {
-            return Err(bad(&format!("version {version}; this program reads {VERSION}")));
-        }
-        let number =
-            |key: &str| field(key)?.parse::<u64>().map_err(|e| bad(&format!("`{key}`: {e}")));
-        let (epoch, step) = (number("epoch")?, number("step")?);
-        let mut config: TrainerConfig =
-            serde_json::from_str(field("config")?).map_err(|e| bad(&format!("`config`: {e}")))?;
-        let history: Vec<EpochReport> =
-            serde_json::from_str(field("history")?).map_err(|e| bad(&format!("`history`: {e}")))?;
+        let bad = |reason: String| TrainError::Snapshot(reason);
+        let tensors = SafeTensors::deserialize(bytes).map_err(|e| bad(e.to_string()))?;
+        let State { epoch, step, mut config, history, .. } = state(bytes).map_err(bad)?;
         config.threads = threads;
-        let network = Network::parse(&config.model).map_err(|e| bad(&e))?;
+        let network = Network::parse(&config.model).map_err(|e| bad(e.to_string()))?;
         let names = names(&network, config.optimizer);
         if tensors.len() != names.len() {
-            return Err(bad(&format!("{} tensors instead of {}", tensors.len(), names.len())));
+            return Err(bad(format!("{} tensors instead of {}", tensors.len(), names.len())));
         }
         let arrays = names.iter().map(|(name, i, _)| {
-            array(&tensors, name, &network.tensors[*i].shape).map_err(|e| bad(&e))
+            array(&tensors, name, &network.tensors[*i].shape).map_err(bad)
         });
         let arrays = arrays.collect::<Result<Vec<_>, _>>()?;
         let mut trainer = Self::bare(config)?;
@@ -156,17 +186,25 @@ impl Trainer {
         Ok(trainer)
     }
 
-    /// Takes all weights from a safetensors file and starts the optimizer afresh; other tensors
-    /// of the file, like a snapshot's moments, are passed over.
+    /// Takes all weights from a safetensors file, a snapshot's too (without its moments), and
+    /// starts the optimizer afresh; epochs and history stay.
     ///
     /// # Errors
-    /// [`TrainError::Weights`] if one is missing or of another shape; nothing changes then.
+    /// [`TrainError::Weights`] if a tensor is missing, of another shape, not finite or not one
+    /// of the network's; nothing changes then.
     pub fn load_weights(&mut self, bytes: &[u8]) -> Result<(), TrainError> {
-        let bad = |reason: &dyn ToString| TrainError::Weights(reason.to_string());
-        let tensors = SafeTensors::deserialize(bytes).map_err(|e| bad(&e))?;
-        let wanted = self.core.network.tensors.iter();
-        let values = wanted.map(|t| array(&tensors, &t.name, &t.shape).map_err(|e| bad(&e)));
+        let bad = |reason: String| TrainError::Weights(reason);
+        let tensors = SafeTensors::deserialize(bytes).map_err(|e| bad(e.to_string()))?;
+        let wanted = &self.core.network.tensors;
+        let values = wanted.iter().map(|t| array(&tensors, &t.name, &t.shape).map_err(bad));
         let values = values.collect::<Result<Vec<_>, _>>()?;
+        let is_moment = |name: &str| name.starts_with("adam.") || name.starts_with("sgd.");
+        let mut names = tensors.names();
+        names.retain(|name| !is_moment(name) && wanted.iter().all(|t| t.name != *name));
+        names.sort_unstable();
+        if !names.is_empty() {
+            return Err(bad(format!("tensors that the network lacks: {}", names.join(", "))));
+        }
         for (i, value) in values.into_iter().enumerate() {
             self.set(i, value);
         }
@@ -176,7 +214,51 @@ impl Trainer {
     }
 }
 
-/// One f32 tensor of exactly this shape.
+/// Where a snapshot's checksum stands.
+fn checksum_at(bytes: &[u8]) -> Option<std::ops::Range<usize>> {
+    let mut windows = bytes.windows(CHECKSUM_AFTER.len());
+    let start = windows.position(|window| window == CHECKSUM_AFTER)? + CHECKSUM_AFTER.len();
+    let end = start + CHECKSUM_ZERO.len();
+    (end <= bytes.len()).then_some(start..end)
+}
+
+/// The checksum of the bytes around `at`.
+fn checksum(bytes: &[u8], at: &std::ops::Range<usize>) -> String {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(&bytes[..at.start]).update(&CHECKSUM_ZERO).update(&bytes[at.end..]);
+    hasher.finalize().to_hex().to_string()
+}
+
+/// Writes the checksum into its place.
+pub(crate) fn seal(bytes: &mut [u8]) {
+    let at = checksum_at(bytes).expect("a snapshot has a place for its checksum");
+    let checksum = checksum(bytes, &at);
+    bytes[at].copy_from_slice(checksum.as_bytes());
+}
+
+/// A snapshot's state, once version and checksum are as they must be.
+fn state(bytes: &[u8]) -> Result<State, String> {
+    let (_, header) = SafeTensors::read_metadata(bytes).map_err(|e| e.to_string())?;
+    let entry = header.metadata().as_ref().and_then(|metadata| metadata.get(ENTRY));
+    let entry = entry.ok_or_else(|| format!("no `{ENTRY}` in its metadata"))?;
+    let Version { version } = serde_json::from_str(entry).map_err(|e| format!("`{ENTRY}`: {e}"))?;
+    if version != VERSION {
+        return Err(format!("version {version}; this program reads {VERSION}"));
+    }
+    let at = checksum_at(bytes).ok_or("it has no checksum")?;
+    if checksum(bytes, &at).as_bytes() != &bytes[at] {
+        return Err("its checksum does not fit; the bytes are damaged".to_owned());
+    }
+    let state: State = serde_json::from_str(entry).map_err(|e| format!("`{ENTRY}`: {e}"))?;
+    if state.epoch != state.history.len() as u64 || state.step > STEPS_MAX {
+        let State { epoch, step, history, .. } = state;
+        let reports = history.len();
+        return Err(format!("epoch {epoch} and step {step} with {reports} epochs of history"));
+    }
+    Ok(state)
+}
+
+/// One finite f32 tensor of exactly this shape.
 fn array(tensors: &SafeTensors<'_>, name: &str, shape: &[usize]) -> Result<Vec<f32>, String> {
     let view = tensors.tensor(name).map_err(|_| format!("tensor `{name}` is missing"))?;
     if view.dtype() != Dtype::F32 || view.shape() != shape {
@@ -184,5 +266,9 @@ fn array(tensors: &SafeTensors<'_>, name: &str, shape: &[usize]) -> Result<Vec<f
         return Err(format!("tensor `{name}` is {dtype:?} {has:?}; it must be F32 {shape:?}"));
     }
     let (words, _) = view.data().as_chunks::<4>();
-    Ok(words.iter().map(|word| f32::from_le_bytes(*word)).collect())
+    let values: Vec<_> = words.iter().map(|word| f32::from_le_bytes(*word)).collect();
+    match values.iter().position(|value| !value.is_finite()) {
+        Some(i) => Err(format!("tensor `{name}` has {} at {i}; give finite values", values[i])),
+        None => Ok(values),
+    }
 }

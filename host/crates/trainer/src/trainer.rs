@@ -125,29 +125,53 @@ impl Trainer {
             )));
         }
         let (training, held) = images.split(trained);
-        let start = Instant::now();
         let step_before = self.step;
         self.save();
-        let outcome = self.steps(training, args, progress);
-        let (loss, accuracy) = outcome.inspect_err(|_| {
+        let outcome = self.epoch_of(training, held, args, progress);
+        let report = outcome.inspect_err(|_| {
             self.step = step_before;
             self.roll_back();
         })?;
+        self.epoch += 1;
+        self.history.push(report.clone());
+        Ok(report)
+    }
+
+    /// An epoch without its beginning and end; what it leaves behind after an error is undone by
+    /// the caller.
+    fn epoch_of(
+        &mut self,
+        training: Images<'_>,
+        held: Images<'_>,
+        args: &EpochArgs,
+        progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
+    ) -> Result<EpochReport, TrainError> {
+        let (start, images) = (Instant::now(), training.len());
+        let (loss, accuracy) = self.steps(training, args, progress)?;
         let train_s = start.elapsed().as_secs_f64();
         let held = if held.is_empty() { None } else { Some(self.evaluate(held)?) };
-        let report = EpochReport {
+        // The last update may have left no numbers though the loss before it was one.
+        if !self.is_finite() || held.is_some_and(|held| !held.loss.is_finite()) {
+            return Err(TrainError::Diverged { epoch: self.epoch, images });
+        }
+        Ok(EpochReport {
             epoch: self.epoch,
             loss,
             accuracy,
             val_loss: held.map(|held| held.loss),
             val_accuracy: held.map(|held| held.accuracy),
             seconds: start.elapsed().as_secs_f64(),
-            images: trained,
-            images_per_s: trained as f64 / train_s.max(f64::MIN_POSITIVE),
-        };
-        self.epoch += 1;
-        self.history.push(report.clone());
-        Ok(report)
+            images,
+            images_per_s: images as f64 / train_s.max(1e-9),
+        })
+    }
+
+    /// Whether all tensors and moments are numbers.
+    fn is_finite(&self) -> bool {
+        self.core.params.iter().all(|param| {
+            let param = read(param);
+            [&param.value, &param.m, &param.v].iter().all(|x| x.iter().all(|x| x.is_finite()))
+        })
     }
 
     fn steps(
