@@ -10,6 +10,8 @@ use mobula_contract::{EventBody, Level, OutputNote, Pipeline, RunEvent, RunStatu
 
 /// How often a running bar moves by itself.
 const TICK: Duration = Duration::from_millis(120);
+/// What the line of a stage says anyway.
+const UNSHOWN: [&str; 3] = ["epoch", "seconds", "images"];
 /// Digits after the point of a metric.
 const DIGITS: usize = 4;
 
@@ -154,8 +156,10 @@ fn style(bounded: bool) -> ProgressStyle {
 /// The numbers of an output in one line.
 fn numbers<'a>(outputs: impl IntoIterator<Item = &'a (String, OutputNote)>) -> String {
     let shown = outputs.into_iter().filter_map(|(name, note)| match note {
+        OutputNote::Json { .. } if UNSHOWN.contains(&name.as_str()) => None,
         OutputNote::Json { value } => match value.as_f64() {
             Some(_) if value.is_u64() => Some(format!("{name} {value}")),
+            Some(number) if number.abs() >= 100.0 => Some(format!("{name} {number:.0}")),
             Some(number) => Some(format!("{name} {number:.DIGITS$}")),
             None => None,
         },

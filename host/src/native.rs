@@ -168,10 +168,19 @@ impl Cnn {
             context.metric("val_loss", report.epoch, loss);
             context.metric("val_accuracy", report.epoch, accuracy);
         }
-        let report = serde_json::to_value(&report).expect("an epoch's report is plain numbers");
-        let Json::Object(fields) = report else { unreachable!("a struct becomes an object") };
-        let fields = fields.into_iter().filter(|(_, value)| !value.is_null());
-        Ok(Object { fields: fields.map(|(name, value)| (name, Value::Json(value))).collect() })
+        let held = [("val_loss", report.val_loss), ("val_accuracy", report.val_accuracy)];
+        let held = held.into_iter().filter_map(|(name, value)| Some((name, json!(value?))));
+        let fields = [("loss", json!(report.loss)), ("accuracy", json!(report.accuracy))]
+            .into_iter()
+            .chain(held)
+            .chain([
+                ("images_per_s", json!(report.images_per_s)),
+                ("epoch", json!(report.epoch)),
+                ("seconds", json!(report.seconds)),
+                ("images", json!(report.images)),
+            ]);
+        let fields = fields.map(|(name, value)| (name.to_owned(), Value::Json(value)));
+        Ok(Object { fields: fields.collect() })
     }
 
     fn evaluate(&mut self, call: &Call<'_>) -> Result<Object, Failure> {

@@ -10,7 +10,7 @@ use std::process::Command;
 use serde_json::Value as Json;
 
 /// Lines of a source file, at most.
-const LINES_MAX: usize = 520;
+const LINES_MAX: usize = 500;
 /// Columns of a source line, at most.
 const COLUMNS_MAX: usize = 110;
 

@@ -139,7 +139,7 @@ pub(crate) fn prose(report: &RunReport) -> String {
     text += &table(&rows);
     let taken = report.decisions.iter().filter(|decision| decision.checkpoint).count();
     let held: u64 = report.checkpoints.iter().map(|checkpoint| checkpoint.bytes).sum();
-    let blocked_s: f64 = report.checkpoints.iter().map(|checkpoint| checkpoint.blocking_s).sum();
+    let blocked_s = report.checkpoints.iter().fold(0.0, |all, saved| all + saved.blocking_s);
     text += &format!(
         "\n\ncheckpoints: {taken} of {} decisions, {} durable ({}), {:.1} ms of waiting",
         report.decisions.len(),

@@ -79,11 +79,12 @@ impl Decision {
 impl fmt::Display for Decision {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { ratio, threshold, expected_loss_s, cost_s, .. } = self;
+        let cost_ms = cost_s * 1e3;
         match self.refused {
             None => write!(
                 f,
                 "ratio {ratio:.2} ≥ threshold {threshold:.2}, {expected_loss_s:.2} s at risk for \
-                 about {cost_s:.3} s"
+                 about {cost_ms:.1} ms"
             ),
             Some(NoReason::BelowThreshold) => {
                 write!(f, "ratio {ratio:.2} is below threshold {threshold:.2}")

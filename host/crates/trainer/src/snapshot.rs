@@ -173,9 +173,9 @@ impl Trainer {
         if tensors.len() != names.len() {
             return Err(bad(format!("{} tensors instead of {}", tensors.len(), names.len())));
         }
-        let arrays = names.iter().map(|(name, i, _)| {
-            array(&tensors, name, &network.tensors[*i].shape).map_err(bad)
-        });
+        let arrays = names
+            .iter()
+            .map(|(name, i, _)| array(&tensors, name, &network.tensors[*i].shape).map_err(bad));
         let arrays = arrays.collect::<Result<Vec<_>, _>>()?;
         let mut trainer = Self::bare(config)?;
         for ((_, i, part), array) in names.into_iter().zip(arrays) {
