@@ -204,35 +204,50 @@ pub trait Outputs {
 /// One call: arguments and inputs, taken one after another.
 #[derive(Debug)]
 pub struct Call {
-    pub args: String,
-    pub inputs: Fields,
+    /// The export, such as ``task `subset` ``, for messages.
+    place: String,
+    args: String,
+    inputs: Fields,
     args_taken: bool,
 }
 
 impl Call {
     #[must_use]
     pub fn new(args: String, inputs: Fields) -> Self {
-        Self { args, inputs, args_taken: false }
+        Self { place: String::new(), args, inputs, args_taken: false }
+    }
+
+    fn at(mut self, place: String) -> Self {
+        self.place = place;
+        self
+    }
+
+    /// Says which export refuses.
+    fn refusal(&self, error: Error) -> Error {
+        match error {
+            Error::Invalid(text) => Error::Invalid(format!("{}: {text}", self.place)),
+            other => other,
+        }
     }
 
     pub fn args<T: DeserializeOwned>(&mut self) -> Result<T> {
         self.args_taken = true;
         let text = if self.args.is_empty() { "{}" } else { &self.args };
-        parse(text, "args")
+        parse(text, "args").map_err(|e| self.refusal(e))
     }
 
     pub fn input<T: Input>(&mut self, name: &str) -> Result<T> {
         let at = self.inputs.iter().position(|(input, _)| input == name);
-        T::take(name, at.map(|at| self.inputs.remove(at).1))
+        T::take(name, at.map(|at| self.inputs.remove(at).1)).map_err(|e| self.refusal(e))
     }
 
     /// Refuses what nobody took.
     pub fn finish(&self) -> Result<()> {
         if let Some((name, _)) = self.inputs.first() {
-            return Err(Error::invalid(format!("no input is called `{name}`")));
+            return Err(self.refusal(Error::invalid(format!("no input is called `{name}`"))));
         }
         let given = !self.args_taken && !matches!(self.args.trim(), "" | "{}" | "null");
-        if given { Err(Error::invalid("it takes no args")) } else { Ok(()) }
+        if given { Err(self.refusal(Error::invalid("it takes no args"))) } else { Ok(()) }
     }
 }
 
@@ -304,7 +319,7 @@ pub trait AnyActor {
 
 impl<T: ActorClass> AnyActor for T {
     fn call(&mut self, method: &str, call: Call) -> Result<Fields> {
-        ActorClass::call(self, method, call)
+        ActorClass::call(self, method, call.at(format!("method `{}.{method}`", T::NAME)))
     }
 
     fn snapshot(&self) -> Result<(u32, Vec<u8>)> {
@@ -333,11 +348,13 @@ impl ActorDef {
         Self {
             name: T::NAME,
             describe: T::describe,
-            create: |call| Ok(Box::new(T::create(call)?)),
+            create: |call| Ok(Box::new(T::create(call.at(format!("actor `{}`", T::NAME)))?)),
             restore: |version, state| {
                 if version != T::VERSION {
                     let (name, own) = (T::NAME, T::VERSION);
-                    let message = format!("state of {name} has version {version}, this is {own}");
+                    let message = format!(
+                        "the state of {name} has version {version}, this plugin reads only {own}"
+                    );
                     return Err(Error::invalid(message));
                 }
                 let read = ciborium::from_reader::<T, _>(state);
@@ -387,7 +404,7 @@ impl Definition {
     /// Runs a task.
     pub fn run(&self, name: &str, call: Call) -> Result<Fields> {
         match self.tasks.iter().find(|task| task.name == name) {
-            Some(task) => (task.run)(call),
+            Some(task) => (task.run)(call.at(format!("task `{name}`"))),
             None => {
                 let there: Vec<&str> = self.tasks.iter().map(|task| task.name).collect();
                 let message = format!("{} has no task `{name}`: {}", self.name, there.join(", "));

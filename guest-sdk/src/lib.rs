@@ -55,7 +55,7 @@ pub use random::Random;
 pub use schemars;
 #[doc(hidden)]
 pub use serde;
-pub use tensor::{DType, Tensor, TensorBuilder};
+pub use tensor::{DType, Element, Tensor, TensorBuilder};
 
 /// Everything that a plugin usually needs.
 pub mod prelude {

@@ -20,6 +20,48 @@ pub enum DType {
     F64,
 }
 
+impl DType {
+    /// Bytes of one element.
+    #[must_use]
+    pub const fn size(self) -> u64 {
+        match self {
+            Self::Bool | Self::U8 => 1,
+            Self::S32 | Self::F32 => 4,
+            Self::S64 | Self::F64 => 8,
+        }
+    }
+}
+
+/// A Rust type that elements can be read as.
+pub trait Element: Sized {
+    /// The elements that it fits.
+    const DTYPE: DType;
+    /// All elements of these bytes.
+    fn elements(bytes: Vec<u8>) -> Vec<Self>;
+}
+
+impl Element for u8 {
+    const DTYPE: DType = DType::U8;
+
+    fn elements(bytes: Vec<u8>) -> Vec<Self> {
+        bytes
+    }
+}
+
+macro_rules! words {
+    ($($ty:ty => $dtype:ident),*) => {$(
+        impl Element for $ty {
+            const DTYPE: DType = DType::$dtype;
+
+            fn elements(bytes: Vec<u8>) -> Vec<Self> {
+                bytes.as_chunks().0.iter().map(|word| Self::from_le_bytes(*word)).collect()
+            }
+        }
+    )*};
+}
+
+words!(i32 => S32, i64 => S64, f32 => F32, f64 => F64);
+
 /// Bytes read at a time: this runs at the speed of memory and stays in cache.
 const PART: u32 = 256 << 10;
 
@@ -74,6 +116,31 @@ impl Tensor {
     /// Bytes from `offset`; the call fails when they are not there.
     pub fn read(&self, offset: u64, len: u32) -> Result<Vec<u8>> {
         self.inner.read(offset, len)
+    }
+
+    /// Bytes of one row.
+    #[must_use]
+    pub fn row_len(&self) -> u64 {
+        self.shape()[1..].iter().product::<u64>() * self.dtype().size()
+    }
+
+    /// The bytes of `count` rows from `start`: a way to go through a large tensor in parts.
+    pub fn read_rows(&self, start: u64, count: u64) -> Result<Vec<u8>> {
+        let row = self.row_len();
+        let wanted = (start.checked_mul(row), count.checked_mul(row).map(u32::try_from));
+        match wanted {
+            (Some(offset), Some(Ok(len))) => self.read(offset, len),
+            _ => Err(Error::OutOfBounds(format!("{count} rows of {row} bytes from row {start}"))),
+        }
+    }
+
+    /// All elements, which must be of type `T`. Takes as much guest memory.
+    pub fn to_vec<T: Element>(&self) -> Result<Vec<T>> {
+        if self.dtype() != T::DTYPE {
+            let (got, wanted) = (self.dtype(), T::DTYPE);
+            return Err(Error::Invalid(format!("a tensor of {got:?}, read as {wanted:?}")));
+        }
+        Ok(T::elements(self.bytes()?))
     }
 
     /// All bytes. Takes as much guest memory: read large tensors in parts.

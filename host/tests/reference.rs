@@ -153,3 +153,20 @@ fn plugins_are_pushed_inspected_and_found_by_name() {
     assert_eq!(args["properties"]["kind"]["description"], "Which one.");
     assert_eq!(args["additionalProperties"], false);
 }
+
+#[test]
+fn the_synthetic_set_is_worth_training_on() {
+    let mobula = Mobula::new();
+    let out = mobula.home.path().join("five-thousand").display().to_string();
+    mobula
+        .run(&["data", "synth", "--train", "5000", "--test", "1000", "--out", &out, "--json"])
+        .json();
+    let accuracy = |model: &str| {
+        let args = ["model", "train", model, "--json", "--data", &out, "--epochs", "10"];
+        mobula.run(&args).json()["test_accuracy"].as_f64().unwrap()
+    };
+    let linear = accuracy(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/linear.toml"));
+    assert!(linear < 0.6, "too easy: a linear classifier reaches {linear}");
+    let network = accuracy("cifar10-664k");
+    assert!(network > 0.85, "too hard: the network reaches {network}");
+}

@@ -107,14 +107,36 @@ fn change(size: Size, change: &Change, from: &[u8], to: &mut [u8]) {
         let from = &from[source * c..][..kept];
         let to = &mut to[target * c..][..kept];
         if change.flip {
-            let pixels = from.chunks_exact(c.max(1)).rev();
-            for (to, pixel) in to.chunks_exact_mut(c.max(1)).zip(pixels) {
-                to.copy_from_slice(pixel);
-            }
+            mirror(c, from, to);
         } else {
             to.copy_from_slice(from);
         }
     }
+}
+
+/// Pixels of three channels that are mirrored at one time: 15 bytes, one vector shuffle.
+const BLOCK: usize = 5;
+
+/// A line of pixels from its end to its start.
+fn mirror(c: usize, from: &[u8], to: &mut [u8]) {
+    let (from, to) = if c == 3 { mirror_rgb(from, to) } else { (from, to) };
+    let pixels = from.chunks_exact(c.max(1)).rev();
+    for (to, pixel) in to.chunks_exact_mut(c.max(1)).zip(pixels) {
+        to.copy_from_slice(pixel);
+    }
+}
+
+/// Mirrors whole blocks; gives back what is left of both lines.
+fn mirror_rgb<'a>(from: &'a [u8], to: &'a mut [u8]) -> (&'a [u8], &'a mut [u8]) {
+    let (from_rest, from_blocks) = from.as_rchunks::<{ 3 * BLOCK }>();
+    let (to_blocks, to_rest) = to.as_chunks_mut::<{ 3 * BLOCK }>();
+    for (to, p) in to_blocks.iter_mut().zip(from_blocks.iter().rev()) {
+        *to = [
+            p[12], p[13], p[14], p[9], p[10], p[11], p[6], p[7], p[8], p[3], p[4], p[5], p[0],
+            p[1], p[2],
+        ];
+    }
+    (from_rest, to_rest)
 }
 
 plugin! { tasks: [augment] }
@@ -140,6 +162,19 @@ mod tests {
         assert_eq!(changed(false, 0, -2), [3, 0, 0, 6, 0, 0]);
         assert_eq!(changed(false, 5, 0), [0; 6]);
         assert_eq!(changed(false, 0, 9), [0; 6]);
+    }
+
+    #[test]
+    fn lines_of_every_length_are_mirrored() {
+        for c in [1, 3, 4] {
+            for w in 0..40 {
+                let from: Vec<u8> = (0..w * c).map(|i| u8::try_from(i).unwrap()).collect();
+                let mut to = vec![0; from.len()];
+                mirror(c, &from, &mut to);
+                let want: Vec<u8> = from.chunks(c).rev().flatten().copied().collect();
+                assert_eq!(to, want, "{w} pixels of {c} channels");
+            }
+        }
     }
 
     #[test]
