@@ -7,6 +7,54 @@ use rusqlite::Connection;
 
 use crate::error::StoreError;
 
+/// Changes of the format, in order; `user_version` counts those that were made.
+const MIGRATIONS: [&str; 1] = ["
+CREATE TABLE run (
+    id TEXT PRIMARY KEY,
+    pipeline TEXT NOT NULL,
+    spec TEXT NOT NULL,             -- the checked pipeline, as JSON
+    seed INTEGER NOT NULL,
+    status TEXT NOT NULL,
+    started_ms INTEGER NOT NULL,
+    wall_s REAL NOT NULL DEFAULT 0,
+    error TEXT
+) STRICT;
+CREATE TABLE event (
+    run TEXT NOT NULL REFERENCES run(id) ON DELETE CASCADE,
+    number INTEGER NOT NULL,        -- from 1, without a gap
+    body TEXT NOT NULL,
+    PRIMARY KEY (run, number)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE checkpoint (
+    id TEXT PRIMARY KEY,
+    run TEXT NOT NULL REFERENCES run(id) ON DELETE CASCADE,
+    number INTEGER NOT NULL,        -- in the run, in order of creation
+    stage TEXT NOT NULL,
+    stage_index INTEGER NOT NULL,
+    actor TEXT,                     -- NULL for the output of a task
+    position INTEGER NOT NULL,      -- calls of the actor that it contains
+    bytes INTEGER NOT NULL,
+    digest TEXT NOT NULL,
+    created_ms INTEGER NOT NULL,
+    damaged TEXT                    -- why it is not to be used
+) STRICT;
+CREATE INDEX checkpoint_of_run ON checkpoint (run, number);
+CREATE TABLE chunk (
+    checkpoint TEXT NOT NULL REFERENCES checkpoint(id) ON DELETE CASCADE,
+    number INTEGER NOT NULL,
+    content BLOB NOT NULL,
+    PRIMARY KEY (checkpoint, number)
+) STRICT;
+CREATE TABLE plugin (
+    name TEXT NOT NULL,
+    version TEXT NOT NULL,
+    digest TEXT NOT NULL,
+    size INTEGER NOT NULL,
+    enabled INTEGER NOT NULL DEFAULT 1,
+    pushed_ms INTEGER NOT NULL,
+    PRIMARY KEY (name, version)
+) STRICT;
+"];
 /// How long one process waits for another's transaction: far longer than a checkpoint takes to write.
 const BUSY: Duration = Duration::from_secs(30);
 
@@ -83,6 +131,30 @@ impl Store {
         let rows = statement.query_map(params, read).map_err(&fail)?;
         rows.collect::<rusqlite::Result<_>>().map_err(fail)
     }
+}
+
+fn migrate(db: &mut Connection, file: &Path) -> Result<(), StoreError> {
+    let fail = StoreError::sqlite(file);
+    let known = i64::try_from(MIGRATIONS.len()).expect("a short list");
+    let version = |db: &Connection| db.query_row("PRAGMA user_version", [], |row| row.get(0));
+    let found: i64 = version(db).map_err(&fail)?;
+    if found > known {
+        return Err(StoreError::Newer { file: file.to_owned(), found, known });
+    }
+    if found == known {
+        return Ok(());
+    }
+    let mut change = || {
+        let changes = db.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+        // Another process may have been faster.
+        let found: i64 = version(&changes)?;
+        for migration in &MIGRATIONS[usize::try_from(found).unwrap_or(0)..] {
+            changes.execute_batch(migration)?;
+        }
+        changes.pragma_update(None, "user_version", known)?;
+        changes.commit()
+    };
+    change().map_err(fail)
 }
 
 pub(crate) fn now_ms() -> u64 {
