@@ -1,5 +1,7 @@
 //! A plugin as an author writes it, called as the host calls it.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
+
 use mobula_contract::{Manifest, PortKind};
 use mobula_guest::export::{Call, Definition, Fields, Plugin as _, Value};
 use mobula_guest::prelude::*;
