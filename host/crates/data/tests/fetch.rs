@@ -76,7 +76,7 @@ fn serve(content: Vec<u8>, manner: Manner) -> Server {
 }
 
 fn content() -> Vec<u8> {
-    (0..300_000_u32).map(|i| (i * i >> 7) as u8).collect()
+    (0..300_000_u32).map(|i| ((i * i) >> 7) as u8).collect()
 }
 
 fn options(server: &Server, out: &Path, sha256: Option<[u8; 32]>) -> FetchOptions {
