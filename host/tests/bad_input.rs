@@ -132,8 +132,9 @@ fn a_damaged_database_is_named_and_kept() {
 #[test]
 fn a_damaged_checkpoint_is_found_and_the_one_before_is_used() {
     let mobula = Mobula::new();
-    let ended = mobula.tiny(&["--inject", "train[4]:host-kill"]);
-    assert_eq!(ended.code, None);
+    // A run that fails at its end waits until its checkpoints are written.
+    let last = ["--inject", "evaluate:trap", "--set", "actor.trainer.max_restarts=0"];
+    mobula.tiny(&last).refused(1, &["injected trap in evaluate", "mobula runs resume"]);
     let db = rusqlite_flip(&mobula);
     mobula.run(&["checkpoints", "verify"]).refused(1, &[&db, "damaged"]);
     let report = mobula.run(&["runs", "resume", "last", "--json"]).json();
