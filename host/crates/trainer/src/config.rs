@@ -73,6 +73,9 @@ pub struct TrainerConfig {
     pub translate: u32,
     /// Which code the kernels run.
     pub kernels: Kernels,
+    /// Direct convolutions only, whose sums have the order of plain loops. Otherwise fast
+    /// algorithms may be used where their error is bounded.
+    pub exact: bool,
 }
 
 impl Default for TrainerConfig {
@@ -91,6 +94,7 @@ impl Default for TrainerConfig {
             flip: false,
             translate: 0,
             kernels: Kernels::Auto,
+            exact: false,
         }
     }
 }
