@@ -1,11 +1,14 @@
-//! Speed of each convolution of `cifar10-664k` as a share of the measured FMA peak of one core.
+//! Speed of each convolution of `cifar10-664k` as a share of the measured FMA peak of one core; of Winograd's
+//! the effective one, counted in the products of a direct convolution.
 //! `cargo run --release -p mobula-kernels --example layers`
 #![expect(clippy::print_stdout, reason = "a bench prints its table")]
 
 use std::time::Instant;
 
 use mobula_kernels::conv::{self, Layer};
+use mobula_kernels::map::{Stack, StackMut};
 use mobula_kernels::shape::{Conv, Map};
+use mobula_kernels::winograd::{self, Winograd};
 use mobula_kernels::{Cpu, probe};
 
 /// The best GFLOP/s of short windows; other programs can only slow a window down.
@@ -19,7 +22,15 @@ fn best(mut window: impl FnMut() -> u64) -> f64 {
 }
 
 fn main() {
-    let shapes = [(32, 3, 32), (32, 32, 32), (16, 32, 64), (16, 64, 128), (8, 128, 128)];
+    let shapes = [
+        (32, 3, 32),
+        (32, 32, 32),
+        (16, 32, 64),
+        (16, 64, 64),
+        (16, 64, 128),
+        (8, 64, 128),
+        (8, 128, 128),
+    ];
     for cpu in Cpu::all().into_iter().skip(1) {
         let peak = best(|| {
             let (sum, flops) = probe::fma_peak(cpu, 20_000);
@@ -30,21 +41,28 @@ fn main() {
         for (side, c, k) in shapes {
             let conv = Conv::new(Map::new(side, side, c), k, 1);
             let share = |speed: f64| speed / peak * 100.0;
-            let [forward, input, weights] = measure(cpu, conv).map(share);
-            println!(
-                "{side}x{side}x{c} -> {k}: forward {forward:.0} %, dgrad {input:.0} %, \
-                 wgrad {weights:.0} %"
-            );
+            let row = |[forward, input, weights]: [f64; 3]| {
+                format!("forward {forward:.0} %, dgrad {input:.0} %, wgrad {weights:.0} %")
+            };
+            let tiled = Winograd::of(conv).map(|wino| row(tiled(cpu, conv, wino).map(share)));
+            let tiled = tiled.map_or(String::new(), |row| format!("; Winograd {row}"));
+            println!("{side}x{side}x{c} -> {k}: {}{tiled}", row(direct(cpu, conv).map(share)));
         }
     }
 }
 
-fn measure(cpu: Cpu, conv: Conv) -> [f64; 3] {
+/// Images that a shard of a batch of 64 has.
+const IMAGES: usize = 8;
+
+fn flops(conv: Conv) -> u64 {
+    let out = conv.output();
+    (2 * out.h * out.w * conv.weights() * IMAGES) as u64
+}
+
+fn direct(cpu: Cpu, conv: Conv) -> [f64; 3] {
     let (c, k, out) = (conv.input.c, conv.k, conv.output());
-    let flops = (2 * out.h * out.w * conv.weights()) as u64;
-    let images = 8;
-    let x = vec![0.5; conv.input.len() * images];
-    let mut y = vec![0.5; out.padded().len() * images];
+    let x = vec![0.5; conv.input.len() * IMAGES];
+    let mut y = vec![0.5; out.padded().len() * IMAGES];
     let dy = y.clone();
     let mut dx = x.clone();
     let packed = vec![0.1; conv::packed_len(cpu, 9 * c, k)];
@@ -56,19 +74,52 @@ fn measure(cpu: Cpu, conv: Conv) -> [f64; 3] {
             let layer = Layer { packed: &packed, bias: &bias, slope: 0.0 };
             conv::forward(cpu, conv, x, layer, out.padded(), y);
         }
-        flops * images as u64
+        flops(conv)
     });
     let input = best(|| {
         for (dx, dy) in dx.chunks_mut(conv.input.len()).zip(dy.chunks(out.padded().len())) {
             conv::input_grad(cpu, conv, dy, &turned, conv.input, dx);
         }
-        flops * images as u64
+        flops(conv)
     });
     let weights = best(|| {
         for (x, dy) in x.chunks(conv.input.len()).zip(dy.chunks(out.padded().len())) {
             conv::weight_grad(cpu, conv, x, dy, false, &mut dw);
         }
-        flops * images as u64
+        flops(conv)
+    });
+    [forward, input, weights]
+}
+
+fn tiled(cpu: Cpu, conv: Conv, wino: Winograd) -> [f64; 3] {
+    let out = conv.output().padded();
+    let x = vec![0.5; conv.input.len() * IMAGES];
+    let mut y = vec![0.5; out.len() * IMAGES];
+    let dy = y.clone();
+    let mut dx = x.clone();
+    let w = vec![0.1; conv.weights()];
+    let (mut packed, mut turned) =
+        (vec![0.0; wino.packed_len(cpu)], vec![0.0; wino.turned_len(cpu)]);
+    winograd::pack(cpu, wino, &w, &mut packed);
+    winograd::pack_turned(cpu, wino, &w, &mut turned);
+    let bias = vec![0.1; conv.k];
+    let mut scratch = vec![0.0; wino.scratch_len(cpu, IMAGES)];
+    let mut dw = vec![0.0; conv.weights()];
+    let forward = best(|| {
+        let layer = Layer { packed: &packed, bias: &bias, slope: 0.0 };
+        let (x, y) = (Stack::new(conv.input, &x), StackMut::new(out, &mut y));
+        winograd::forward(cpu, wino, x, layer, y, &mut scratch);
+        flops(conv)
+    });
+    let input = best(|| {
+        let (dy, dx) = (Stack::new(out, &dy), StackMut::new(conv.input, &mut dx));
+        winograd::input_grad(cpu, wino, dy, &turned, dx, &mut scratch);
+        flops(conv)
+    });
+    let weights = best(|| {
+        let (x, dy) = (Stack::new(conv.input, &x), Stack::new(out, &dy));
+        winograd::weight_grad(cpu, wino, x, dy, false, &mut dw, &mut scratch);
+        flops(conv)
     });
     [forward, input, weights]
 }

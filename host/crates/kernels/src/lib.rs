@@ -11,5 +11,6 @@ pub mod norm;
 pub mod optim;
 pub mod probe;
 pub mod shape;
+pub mod winograd;
 
 pub use arch::Cpu;

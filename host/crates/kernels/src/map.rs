@@ -61,6 +61,54 @@ impl<'a> ViewMut<'a> {
     }
 }
 
+/// Some images' maps one after another, and their values.
+#[derive(Clone, Copy, Debug)]
+pub struct Stack<'a> {
+    pub(crate) map: Map,
+    pub(crate) data: &'a [f32],
+}
+
+impl<'a> Stack<'a> {
+    /// Joins shape and values of a whole number of images.
+    #[must_use]
+    pub fn new(map: Map, data: &'a [f32]) -> Self {
+        assert!(whole(map, data), "no whole images of {map:?}");
+        Self { map, data }
+    }
+
+    /// How many.
+    #[must_use]
+    pub fn images(self) -> usize {
+        self.data.len() / self.map.len()
+    }
+}
+
+/// Some images' maps one after another, and their values, to be written.
+#[derive(Debug)]
+pub struct StackMut<'a> {
+    pub(crate) map: Map,
+    pub(crate) data: &'a mut [f32],
+}
+
+impl<'a> StackMut<'a> {
+    /// Joins shape and values of a whole number of images.
+    #[must_use]
+    pub fn new(map: Map, data: &'a mut [f32]) -> Self {
+        assert!(whole(map, data), "no whole images of {map:?}");
+        Self { map, data }
+    }
+
+    /// How many.
+    #[must_use]
+    pub fn images(&self) -> usize {
+        self.data.len() / self.map.len()
+    }
+}
+
+fn whole(map: Map, data: &[f32]) -> bool {
+    !map.is_empty() && data.len().is_multiple_of(map.len())
+}
+
 pub(crate) fn same(a: Map, b: Map) {
     assert_eq!(a.plain(), b.plain(), "maps of different shapes");
 }

@@ -1,5 +1,7 @@
 //! Every instruction set against the portable one (equal bits) and against plain f64 sums.
 
+mod common;
+
 use mobula_kernels::Cpu;
 use mobula_kernels::conv::{self, Layer};
 use mobula_kernels::map::{self, Dropout, View, ViewMut};
@@ -7,28 +9,7 @@ use mobula_kernels::norm::{self, Centre, Moments, Norm};
 use mobula_kernels::optim::{self, Adam, Nesterov};
 use mobula_kernels::shape::{Conv, Map};
 
-/// Uniform in [-1, 1) from a seed.
-fn noise(seed: u64, n: usize) -> Vec<f32> {
-    let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
-    (0..n)
-        .map(|_| {
-            state ^= state << 13;
-            state ^= state >> 7;
-            state ^= state << 17;
-            (state >> 40) as f32 / (1u64 << 23) as f32 - 1.0
-        })
-        .collect()
-}
-
-/// Noise inside, zeroes in the border.
-fn noise_map(seed: u64, map: Map) -> Vec<f32> {
-    let mut data = vec![0.0; map.len()];
-    let inside = noise(seed, map.values());
-    for (y, line) in inside.chunks_exact(map.w * map.c).enumerate() {
-        data[map.line(y)].copy_from_slice(line);
-    }
-    data
-}
+use common::{noise, noise_map, on_all, walk};
 
 fn shapes() -> Vec<Conv> {
     let mut shapes = Vec::new();
@@ -40,39 +21,12 @@ fn shapes() -> Vec<Conv> {
     shapes
 }
 
-/// Calls `visit(output index, input index or border, weight index without channels)`.
-fn walk(conv: Conv, mut visit: impl FnMut(usize, usize, usize)) {
-    let (out, from) = (conv.output(), conv.input);
-    let (sy, sx) = conv.start();
-    for y in 0..out.h {
-        for x in 0..out.w {
-            for f in 0..9 {
-                let (r, s) = (y * conv.stride + sy + f / 3, x * conv.stride + sx + f % 3);
-                visit((y * out.w + x) * out.c, r * from.row() + s * from.c, f * from.c * conv.k);
-            }
-        }
-    }
-}
-
 fn close(what: &str, got: &[f32], want: &[f64]) {
     assert_eq!(got.len(), want.len());
     for (i, (got, want)) in got.iter().zip(want).enumerate() {
         let error = (f64::from(*got) - want).abs();
         assert!(error <= 2e-6 * (want.abs() + 4.0), "{what}[{i}]: {got} for {want}");
     }
-}
-
-fn bits(values: &[f32]) -> Vec<u32> {
-    values.iter().map(|v| v.to_bits()).collect()
-}
-
-/// Runs `f` on every instruction set, requires equal bits, returns the values.
-fn on_all(what: &str, f: impl Fn(Cpu) -> Vec<f32>) -> Vec<f32> {
-    let portable = f(Cpu::portable());
-    for cpu in Cpu::all() {
-        assert_eq!(bits(&f(cpu)), bits(&portable), "{what} on {}", cpu.name());
-    }
-    portable
 }
 
 #[test]

@@ -7,6 +7,7 @@ mod avx2;
 mod avx512;
 mod scalar;
 pub(crate) mod tile;
+pub(crate) mod winograd;
 
 #[cfg(target_arch = "x86_64")]
 pub(crate) use avx2::Avx2Fma;
@@ -31,6 +32,8 @@ pub(crate) trait Isa: Copy {
     /// a · b + c, rounded once.
     fn fma(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V;
     fn add(self, a: Self::V, b: Self::V) -> Self::V;
+    fn sub(self, a: Self::V, b: Self::V) -> Self::V;
+    fn mul(self, a: Self::V, b: Self::V) -> Self::V;
     /// The first lane.
     fn lane(self, v: Self::V) -> f32;
     /// v where v > 0, else v · slope.

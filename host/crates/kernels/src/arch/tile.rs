@@ -46,7 +46,7 @@ pub(crate) struct Outer {
 }
 
 /// base + Σ (count - 1) · step + run, the end of what a strided walk touches.
-fn extent(base: usize, walk: &[(usize, usize)], run: usize) -> usize {
+pub(super) fn extent(base: usize, walk: &[(usize, usize)], run: usize) -> usize {
     let far = walk.iter().try_fold(base, |far, &(count, step)| {
         far.checked_add(count.checked_sub(1)?.checked_mul(step)?)
     });
@@ -109,6 +109,8 @@ macro_rules! with_rows {
     };
 }
 
+pub(super) use with_rows;
+
 /// What a gathered sum gets before it is stored.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Finish<'a> {
@@ -159,7 +161,7 @@ pub(crate) fn gather<I: Isa>(
 
 /// The next tile's rows: full ones, with the last two evened out so that none is thin.
 #[inline(always)]
-fn next_rows(left: usize, most: usize) -> usize {
+pub(super) fn next_rows(left: usize, most: usize) -> usize {
     if left > most && left < 2 * most { left.div_ceil(2) } else { left.min(most) }
 }
 
@@ -208,23 +210,49 @@ unsafe fn gather_tile<I: Isa, const P: usize>(
             }
         }
     }
-    let slope = isa.splat(finish.slope);
-    for v in 0..2 {
-        if v * I::LANES >= out.columns {
-            break;
+    let (mut low, mut high) = ([isa.zero(); P], [isa.zero(); P]);
+    for p in 0..P {
+        [low[p], high[p]] = acc[p];
+    }
+    // SAFETY: `to` is within `y`, as asserted in `gather`, for as many columns as the block has.
+    unsafe {
+        let y = y.as_mut_ptr();
+        finish_half::<I, P>(isa, low, finish, y, to, (out.first, out.columns));
+        if out.columns > I::LANES {
+            let to = to.map(|to| to + I::LANES);
+            let rest = (out.first + I::LANES, out.columns - I::LANES);
+            finish_half::<I, P>(isa, high, finish, y, to, rest);
         }
-        let mask = isa.first(out.columns - v * I::LANES);
-        let bias = match finish.bias {
-            // SAFETY: the bias has `k` values, of which the mask leaves those of this block.
-            Some(bias) => unsafe {
-                isa.load_some(bias.as_ptr().add(out.first + v * I::LANES), mask)
-            },
-            None => isa.zero(),
-        };
+    }
+}
+
+/// Adds the bias from column `first`, applies the activation and stores up to `columns` of a vector.
+#[inline(always)]
+unsafe fn finish_half<I: Isa, const P: usize>(
+    isa: I,
+    sums: [I::V; P],
+    finish: Finish<'_>,
+    y: *mut f32,
+    to: [usize; P],
+    (first, columns): (usize, usize),
+) {
+    let (slope, mask) = (isa.splat(finish.slope), isa.first(columns));
+    let bias = match finish.bias {
+        // SAFETY: the bias has `k` values, of which the mask leaves those of this block.
+        Some(bias) => unsafe { isa.load_some(bias.as_ptr().add(first), mask) },
+        None => isa.zero(),
+    };
+    // Masked stores of AVX2 take tens of cycles on some processors: whole vectors do without.
+    if columns >= I::LANES {
         for p in 0..P {
-            let sum = isa.leaky(isa.add(acc[p][v], bias), slope);
-            // SAFETY: within `y`, as asserted in `gather`; the mask leaves this block's columns.
-            unsafe { isa.store_some(y.as_mut_ptr().add(to[p] + v * I::LANES), sum, mask) };
+            // SAFETY: the caller has a vector at each place.
+            unsafe { isa.store(y.add(to[p]), isa.leaky(isa.add(sums[p], bias), slope)) };
+        }
+    } else {
+        for p in 0..P {
+            let sum = isa.leaky(isa.add(sums[p], bias), slope);
+            // SAFETY: the caller has the mask's floats at each place.
+            unsafe { isa.store_some(y.add(to[p]), sum, mask) };
         }
     }
 }
