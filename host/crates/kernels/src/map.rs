@@ -300,7 +300,10 @@ fn mix(mut x: u32, key: u32) -> u32 {
 
 kernel! {
     /// y [c] = the mean of each channel.
-    pub fn global_avg_pool[_isa](x: View<'_>, y: &mut [f32]) {
+    pub fn global_avg_pool[_isa](x: View<'_>, y: ViewMut<'_>) {
+        let mut y = y;
+        assert_eq!(y.map(), Map::new(1, 1, x.map().c), "means of another shape");
+        let y = y.line(0);
         add_channels(x, true, y);
         let scale = 1.0 / (x.map().h * x.map().w) as f32;
         y.iter_mut().for_each(|y| *y *= scale);
@@ -308,9 +311,10 @@ kernel! {
 }
 
 /// dx = dy / (H · W) at every pixel.
-pub fn global_avg_pool_grad(dy: &[f32], mut dx: ViewMut<'_>) {
+pub fn global_avg_pool_grad(dy: View<'_>, mut dx: ViewMut<'_>) {
     let Map { h, w, c, .. } = dx.map();
-    assert_eq!(dy.len(), c, "a gradient of another shape");
+    assert_eq!(dy.map(), Map::new(1, 1, c), "a gradient of another shape");
+    let dy = dy.line(0);
     let scale = 1.0 / (h * w) as f32;
     for row in 0..h {
         for pixel in dx.line(row).chunks_exact_mut(c) {

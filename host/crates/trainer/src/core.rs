@@ -3,12 +3,14 @@
 //! Each lock is held by one part of a job at a time; they stand in for borrows that outlive a
 //! call, and are never contended for long.
 
-use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use mobula_kernels::norm::Moments;
 use mobula_kernels::optim::{self, Adam, Gradients, Nesterov, SHARDS};
+use mobula_kernels::winograd::{self, Winograd};
 use mobula_kernels::{Cpu, conv};
 
+use crate::buffer::Buffer;
 use crate::network::{Network, Op};
 use crate::pool::Work;
 use crate::program::{Merge, Program};
@@ -26,8 +28,8 @@ pub(crate) struct Param {
     pub(crate) value: Vec<f32>,
     pub(crate) m: Vec<f32>,
     pub(crate) v: Vec<f32>,
-    pub(crate) forward: Vec<f32>,
-    pub(crate) backward: Vec<f32>,
+    pub(crate) forward: Buffer,
+    pub(crate) backward: Buffer,
 }
 
 /// A normalisation as this batch sees it, see `mobula_kernels::norm`.
@@ -82,9 +84,13 @@ pub(crate) struct Core {
     pub(crate) cpu: Cpu,
     pub(crate) network: Network,
     pub(crate) program: Program,
+    /// Per node: the tiles of a convolution that is done by them.
+    pub(crate) winograd: Vec<Option<Winograd>>,
     pub(crate) params: Vec<RwLock<Param>>,
     pub(crate) norms: Vec<RwLock<NormState>>,
     pub(crate) shards: Vec<RwLock<Shard>>,
+    /// One for each thread, for what lives within a step.
+    scratch: Vec<Mutex<Buffer>>,
     pub(crate) context: RwLock<Context>,
     /// Trained tensors, the largest first, so that the last thread does not end late.
     pub(crate) update_order: Vec<usize>,
@@ -102,7 +108,7 @@ pub(crate) fn write<T>(lock: &RwLock<T>) -> RwLockWriteGuard<'_, T> {
 impl Work for Core {
     type Job = Job;
 
-    fn run(&self, job: Job, part: usize) {
+    fn run(&self, job: Job, part: usize, worker: usize) {
         let groups = match job {
             Job::Train(segment) => &self.program.train[segment].groups,
             Job::Infer => &self.program.infer,
@@ -111,15 +117,56 @@ impl Work for Core {
         };
         let context = *read(&self.context);
         let mut shard = write(&self.shards[part]);
+        let mut scratch = self.scratch[worker].lock().unwrap_or_else(PoisonError::into_inner);
         for group in groups {
-            step::run(self, &context, &mut shard, group);
+            step::run(self, &context, &mut shard, &mut scratch, group);
         }
     }
 }
 
+/// What a trainer runs on and with.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct How {
+    pub(crate) cpu: Cpu,
+    /// Lets convolutions be done by tiles where these fit.
+    pub(crate) fast: bool,
+    pub(crate) threads: usize,
+}
+
+/// The buffer at this length; only the first call makes it.
+fn fit(buffer: &mut Buffer, len: usize) -> &mut [f32] {
+    if buffer.len() != len {
+        *buffer = Buffer::zeroed(len);
+    }
+    buffer
+}
+
+/// Floats that any step needs besides a shard's own.
+fn scratch_len(
+    cpu: Cpu,
+    network: &Network,
+    program: &Program,
+    winograd: &[Option<Winograd>],
+) -> usize {
+    let widest = network.nodes.iter().map(|node| node.to.c).max().unwrap_or(0);
+    let tiles = winograd.iter().enumerate().filter_map(|(i, wino)| {
+        let images = program.lot(i);
+        wino.map(|wino| wino.scratch_len(cpu, images))
+    });
+    tiles.fold(2 * widest, usize::max)
+}
+
 impl Core {
-    pub(crate) fn new(cpu: Cpu, network: Network, context: Context) -> Self {
+    pub(crate) fn new(how: How, network: Network, context: Context) -> Self {
+        let How { cpu, fast, threads } = how;
         let program = Program::new(&network);
+        let tiles = network.nodes.iter().map(|node| match node.op {
+            Op::Conv { conv, .. } if fast => Winograd::of(conv),
+            _ => None,
+        });
+        let winograd: Vec<_> = tiles.collect();
+        let scratch = scratch_len(cpu, &network, &program, &winograd);
+        let scratch = (0..threads).map(|_| Mutex::new(Buffer::zeroed(scratch))).collect();
         let params = network.tensors.iter().map(|_| RwLock::default()).collect();
         let norm = |c: usize| NormState {
             mean: vec![0.0; c],
@@ -138,7 +185,18 @@ impl Core {
         update_order.sort_by_key(|i| std::cmp::Reverse(network.tensors[*i].len()));
         let shards = (0..SHARDS).map(|_| RwLock::default()).collect();
         let context = RwLock::new(context);
-        Self { cpu, network, program, params, norms, shards, context, update_order }
+        Self {
+            cpu,
+            network,
+            program,
+            winograd,
+            params,
+            norms,
+            shards,
+            scratch,
+            context,
+            update_order,
+        }
     }
 
     /// Sums gradients over the shards and moves tensor `i`.
@@ -174,13 +232,20 @@ impl Core {
         let Some((at, node)) = node else { return };
         let (k, c) = (node.to.c, node.from.c);
         let Param { value, forward, backward, .. } = &mut *write(&self.params[i]);
+        if let Some(wino) = self.winograd[at] {
+            winograd::pack(self.cpu, wino, value, fit(forward, wino.packed_len(self.cpu)));
+            if at > 0 {
+                let backward = fit(backward, wino.turned_len(self.cpu));
+                winograd::pack_turned(self.cpu, wino, value, backward);
+            }
+            return;
+        }
         let rows = value.len() / k;
-        forward.resize(conv::packed_len(self.cpu, rows, k), 0.0);
-        conv::pack(self.cpu, value, k, forward);
+        conv::pack(self.cpu, value, k, fit(forward, conv::packed_len(self.cpu, rows, k)));
         if at == 0 {
             return;
         }
-        backward.resize(conv::packed_len(self.cpu, rows / c * k, c), 0.0);
+        let backward = fit(backward, conv::packed_len(self.cpu, rows / c * k, c));
         match node.op {
             Op::Conv { conv, .. } => conv::pack_turned(self.cpu, conv, value, backward),
             _ => conv::pack_transposed(self.cpu, value, k, backward),

@@ -3,6 +3,7 @@
 //! Synchronous and alone: no wasm, no sqlite, no async. The same seed gives the same bytes on
 //! any number of threads, on any instruction set, and after any restore.
 
+mod buffer;
 mod config;
 mod core;
 mod data;

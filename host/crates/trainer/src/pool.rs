@@ -11,7 +11,8 @@ use crate::error::TrainError;
 /// Something whose jobs fall into parts that may run at the same time.
 pub(crate) trait Work: Send + Sync + 'static {
     type Job: Copy + Send;
-    fn run(&self, job: Self::Job, part: usize);
+    /// Runs one part on thread `worker`, counted from 0; two parts never run on one at a time.
+    fn run(&self, job: Self::Job, part: usize, worker: usize);
 }
 
 /// Looks at the generation before sleeping: a phase follows the last within some microseconds,
@@ -67,7 +68,7 @@ impl<W: Work> Pool<W> {
         for i in 1..threads {
             let shared = Arc::clone(&pool.shared);
             let thread = thread::Builder::new().name(format!("trainer-{i}"));
-            let thread = thread.spawn(move || shared.serve()).map_err(TrainError::Thread)?;
+            let thread = thread.spawn(move || shared.serve(i)).map_err(TrainError::Thread)?;
             pool.threads.push(thread);
         }
         Ok(pool)
@@ -77,7 +78,7 @@ impl<W: Work> Pool<W> {
     pub(crate) fn run(&self, job: W::Job, parts: usize) {
         let shared = &*self.shared;
         if self.threads.is_empty() {
-            (0..parts).for_each(|part| shared.work.run(job, part));
+            (0..parts).for_each(|part| shared.work.run(job, part, 0));
             return;
         }
         {
@@ -89,7 +90,7 @@ impl<W: Work> Pool<W> {
             shared.posted.store(board.generation, Ordering::Release);
         }
         shared.wake.notify_all();
-        let own = shared.parts(job, parts);
+        let own = shared.parts(job, parts, 0);
         for _ in 0..SPINS {
             if shared.busy.load(Ordering::Acquire) == 0 {
                 break;
@@ -114,19 +115,19 @@ impl<W: Work> Shared<W> {
     }
 
     /// Takes parts until none is left.
-    fn parts(&self, job: W::Job, parts: usize) -> Result<(), Box<dyn Any + Send>> {
+    fn parts(&self, job: W::Job, parts: usize, worker: usize) -> Result<(), Box<dyn Any + Send>> {
         catch_unwind(AssertUnwindSafe(|| {
             loop {
                 let part = self.next.fetch_add(1, Ordering::AcqRel);
                 if part >= parts {
                     break;
                 }
-                self.work.run(job, part);
+                self.work.run(job, part, worker);
             }
         }))
     }
 
-    fn serve(&self) {
+    fn serve(&self, worker: usize) {
         let mut seen = 0;
         loop {
             for _ in 0..SPINS {
@@ -145,7 +146,7 @@ impl<W: Work> Shared<W> {
             seen = board.generation;
             let (job, parts) = (board.job.expect("a generation has a job"), board.parts);
             drop(board);
-            let outcome = self.parts(job, parts);
+            let outcome = self.parts(job, parts, worker);
             let mut board = self.lock();
             board.panic = board.panic.take().or(outcome.err());
             board.busy -= 1;

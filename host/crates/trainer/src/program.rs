@@ -27,12 +27,23 @@ pub(crate) enum Merge {
     Update,
 }
 
-/// Steps that follow each other, for each image in turn (its maps then stay in the cache) or for
-/// the shard as a whole (dense layers, whose weights are too large to read for each image).
+/// Pixels of a lot at least: enough tiles for a convolution to read its weights seldom, few enough
+/// maps to stay in the cache.
+const LOT_PIXELS: usize = 768;
+
+/// Images that go through a group of steps together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lot {
+    Images(usize),
+    /// The whole shard: dense layers, whose weights are too large to read for each lot.
+    Shard,
+}
+
+/// Steps that follow each other, for each lot of images in turn.
 #[derive(Clone, Debug)]
 pub(crate) struct Group {
     pub(crate) steps: Vec<Step>,
-    pub(crate) per_image: bool,
+    pub(crate) lot: Lot,
 }
 
 /// Groups up to a meeting.
@@ -47,8 +58,9 @@ pub(crate) struct Segment {
 pub(crate) struct Program {
     pub(crate) train: Vec<Segment>,
     pub(crate) infer: Vec<Group>,
-    /// Whether the gradient of value i lives for one image only, so that one buffer serves all.
-    pub(crate) transient: Vec<bool>,
+    /// Images of the lot for which alone the gradient of value i lives, so that one buffer serves all.
+    pub(crate) transient: Vec<Option<usize>>,
+    lots: Vec<usize>,
 }
 
 impl Program {
@@ -77,7 +89,18 @@ impl Program {
         }
         train.push(segment(network, &mut steps, Merge::Update));
         let transient = (0..=network.nodes.len()).map(|i| transient(&train, i)).collect();
-        Self { train, infer: groups(network, infer), transient }
+        let lots = (0..network.nodes.len()).map(|i| match lot(network, Step::Forward(i)) {
+            Lot::Images(images) => images,
+            Lot::Shard => usize::MAX,
+        });
+        Self { train, infer: groups(network, infer), transient, lots: lots.collect() }
+    }
+}
+
+impl Program {
+    /// Images of a lot of node i.
+    pub(crate) fn lot(&self, i: usize) -> usize {
+        self.lots[i]
     }
 }
 
@@ -88,23 +111,34 @@ fn segment(network: &Network, steps: &mut Vec<Step>, then: Merge) -> Segment {
 fn groups(network: &Network, steps: Vec<Step>) -> Vec<Group> {
     let mut groups: Vec<Group> = Vec::new();
     for step in steps {
-        let per_image = match step {
-            Step::Forward(i) | Step::Backward(i) => {
-                !matches!(network.nodes[i].op, Op::Dense { .. })
-            }
-            Step::Loss => false,
-            _ => true,
-        };
+        let lot = lot(network, step);
         match groups.last_mut() {
-            Some(group) if group.per_image == per_image => group.steps.push(step),
-            _ => groups.push(Group { steps: vec![step], per_image }),
+            Some(group) if group.lot == lot => group.steps.push(step),
+            _ => groups.push(Group { steps: vec![step], lot }),
         }
     }
     groups
 }
 
+fn lot(network: &Network, step: Step) -> Lot {
+    let map = match step {
+        Step::Load => network.input,
+        Step::Loss => return Lot::Shard,
+        Step::Forward(i)
+        | Step::Stats(i)
+        | Step::Apply(i)
+        | Step::Backward(i)
+        | Step::Sums(i)
+        | Step::Grad(i) => match network.nodes[i].op {
+            Op::Dense { .. } => return Lot::Shard,
+            _ => network.nodes[i].from,
+        },
+    };
+    Lot::Images(LOT_PIXELS.div_ceil(map.h * map.w))
+}
+
 /// Value i's gradient is written by node i or the loss, and read by node i - 1.
-fn transient(train: &[Segment], i: usize) -> bool {
+fn transient(train: &[Segment], i: usize) -> Option<usize> {
     let uses = |step: &Step| {
         let writes = [Step::Backward(i), Step::Grad(i)].contains(step);
         let reads =
@@ -114,10 +148,13 @@ fn transient(train: &[Segment], i: usize) -> bool {
     let groups = train.iter().flat_map(|segment| &segment.groups);
     let mut using = groups.filter(|group| group.steps.iter().any(uses));
     let only = using.next();
-    let last = !train.iter().any(|s| {
-        s.groups
-            .iter()
-            .any(|g| g.steps.iter().any(|s| *s == Step::Backward(i) || *s == Step::Grad(i)))
-    });
-    !last && using.next().is_none() && only.is_some_and(|group| group.per_image)
+    let written = |step: &Step| [Step::Backward(i), Step::Grad(i)].contains(step);
+    match only {
+        Some(Group { steps, lot: Lot::Images(images) })
+            if using.next().is_none() && steps.iter().any(written) =>
+        {
+            Some(*images)
+        }
+        _ => None,
+    }
 }

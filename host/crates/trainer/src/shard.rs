@@ -1,8 +1,11 @@
 //! One shard's buffers: its images, all values and gradients of a step. What is computed in them
 //! is `step`'s business.
 
+use std::ops::Range;
+
 use mobula_kernels::loss::Score;
 
+use crate::buffer::Buffer;
 use crate::network::{Network, Op};
 use crate::program::Program;
 
@@ -25,14 +28,13 @@ pub(crate) struct Shard {
     /// Where each image stands in the data set: the counter of its random draws.
     pub(crate) indices: Vec<u32>,
     /// Value 0 is the input, value i + 1 node i's output.
-    pub(crate) values: Vec<Vec<f32>>,
-    pub(crate) grads: Vec<Vec<f32>>,
+    pub(crate) values: Vec<Buffer>,
+    pub(crate) grads: Vec<Buffer>,
     /// Per node: its output's gradient before the activation.
-    pub(crate) inner: Vec<Vec<f32>>,
+    pub(crate) inner: Vec<Buffer>,
     /// Per tensor, summed over the shard.
-    pub(crate) gradients: Vec<Vec<f32>>,
+    pub(crate) gradients: Vec<Buffer>,
     pub(crate) norms: Vec<NormSums>,
-    pub(crate) scratch: Vec<f32>,
     pub(crate) score: Score,
     values_for: usize,
     grads_for: usize,
@@ -51,9 +53,7 @@ impl Shard {
         self.values_for = images;
         let maps = network.nodes.iter().map(|node| node.to.len());
         let lens = std::iter::once(network.input.len()).chain(maps);
-        self.values = lens.map(|len| vec![0.0; len * images]).collect();
-        let widest = network.nodes.iter().map(|node| node.to.c).max().unwrap_or(0);
-        self.scratch = vec![0.0; 2 * widest];
+        self.values = lens.map(|len| Buffer::zeroed(len * images)).collect();
         self.norms.clear();
         for node in &network.nodes {
             if let Op::Norm { .. } = node.op {
@@ -70,19 +70,21 @@ impl Shard {
             return;
         }
         self.grads_for = images;
-        let count = |i: usize| if program.transient[i] { 1 } else { images };
+        let count = |i: usize| program.transient[i].map_or(images, |lot| lot.min(images));
         let after = network.nodes.iter().enumerate().map(|(i, n)| n.d_to.len() * count(i + 1));
         // Nothing needs the gradient of the pixels.
-        self.grads = std::iter::once(0).chain(after).map(|len| vec![0.0; len]).collect();
-        let inner = network.nodes.iter().map(|node| match node.op {
-            Op::Conv { conv, direct: false, .. } => conv.output().padded().len(),
+        self.grads = std::iter::once(0).chain(after).map(Buffer::zeroed).collect();
+        let inner = network.nodes.iter().enumerate().map(|(i, node)| match node.op {
+            Op::Conv { conv, direct: false, .. } => {
+                conv.output().padded().len() * program.lot(i).min(images)
+            }
             Op::Dense { slope, .. } if slope != 1.0 => node.to.len() * images,
             _ => 0,
         });
-        self.inner = inner.map(|len| vec![0.0; len]).collect();
+        self.inner = inner.map(Buffer::zeroed).collect();
         if self.gradients.is_empty() {
             let len = |t: &crate::network::Tensor| if t.role.trained() { t.len() } else { 0 };
-            self.gradients = network.tensors.iter().map(|t| vec![0.0; len(t)]).collect();
+            self.gradients = network.tensors.iter().map(|t| Buffer::zeroed(len(t))).collect();
         }
     }
 
@@ -101,12 +103,12 @@ impl Shard {
     }
 }
 
-/// Image `b` of a buffer whose images have `len` values.
-pub(crate) fn image(data: &[f32], len: usize, b: usize) -> &[f32] {
-    &data[b * len..][..len]
+/// Images of a buffer whose images have `len` values.
+pub(crate) fn images(data: &[f32], len: usize, lot: Range<usize>) -> &[f32] {
+    &data[lot.start * len..lot.end * len]
 }
 
-/// Image `b` of a buffer whose images have `len` values, to be written.
-pub(crate) fn image_mut(data: &mut [f32], len: usize, b: usize) -> &mut [f32] {
-    &mut data[b * len..][..len]
+/// Images of a buffer whose images have `len` values, to be written.
+pub(crate) fn images_mut(data: &mut [f32], len: usize, lot: Range<usize>) -> &mut [f32] {
+    &mut data[lot.start * len..lot.end * len]
 }

@@ -1,40 +1,211 @@
 //! What a shard computes at each step of the program. Merging over shards is `core`'s business.
 
+use std::ops::Range;
+
 use mobula_kernels::conv::{self, Layer};
-use mobula_kernels::loss;
-use mobula_kernels::map::{self, Augment, Dropout, View, ViewMut};
+use mobula_kernels::map::{self, Augment, Dropout, Stack, StackMut, View, ViewMut};
 use mobula_kernels::norm::{self, Centre, Moments, Norm};
+use mobula_kernels::{Cpu, loss, winograd};
 
 use crate::core::{Context, Core, NormState, read};
 use crate::network::{Node, Op};
-use crate::program::{Group, Step};
+use crate::program::{Group, Lot, Step};
 use crate::random::{Purpose, Stream};
-use crate::shard::{Shard, image, image_mut};
+use crate::shard::{Shard, images, images_mut};
 
-/// Runs a group on all images of a shard.
-pub(crate) fn run(core: &Core, context: &Context, shard: &mut Shard, group: &Group) {
-    if shard.images() == 0 {
-        return;
-    }
-    if !group.per_image {
+/// A step as it is run: the lot of images, and what all steps on a thread share.
+struct Stage<'a> {
+    core: &'a Core,
+    context: &'a Context,
+    lot: Range<usize>,
+    scratch: &'a mut [f32],
+}
+
+/// Runs a group on all images of a shard; `scratch` is the thread's own.
+pub(crate) fn run(
+    core: &Core,
+    context: &Context,
+    shard: &mut Shard,
+    scratch: &mut [f32],
+    group: &Group,
+) {
+    let n = shard.images();
+    let size = match group.lot {
+        Lot::Images(images) => images,
+        Lot::Shard => n.max(1),
+    };
+    for start in (0..n).step_by(size) {
+        let mut stage = Stage { core, context, lot: start..(start + size).min(n), scratch };
         for step in &group.steps {
-            match *step {
-                Step::Forward(i) => dense_forward(core, shard, i),
-                Step::Backward(i) => dense_backward(core, shard, i),
-                _ => score(core, context, shard),
+            stage.run(shard, *step);
+        }
+    }
+}
+
+impl Stage<'_> {
+    fn run(&mut self, shard: &mut Shard, step: Step) {
+        let dense = |i: usize| matches!(self.core.network.nodes[i].op, Op::Dense { .. });
+        match step {
+            Step::Load => self.lot.clone().for_each(|b| load(self.core, self.context, shard, b)),
+            Step::Forward(i) if dense(i) => dense_forward(self.core, shard, i),
+            Step::Forward(i) => self.forward(shard, i),
+            Step::Backward(i) if dense(i) => dense_backward(self.core, shard, i),
+            Step::Backward(i) => self.backward(shard, i),
+            Step::Stats(i) | Step::Apply(i) => self.norm_forward(shard, step, i),
+            Step::Sums(i) | Step::Grad(i) => self.norm_backward(shard, step, i),
+            Step::Loss => score(self.core, self.context, shard),
+        }
+    }
+
+    /// Where the gradient of value `i` of this lot stands in its buffer.
+    fn place(&self, i: usize) -> Range<usize> {
+        match self.core.program.transient[i] {
+            Some(_) => 0..self.lot.len(),
+            None => self.lot.clone(),
+        }
+    }
+
+    fn forward(&mut self, shard: &mut Shard, i: usize) {
+        let (core, Node { op, from, to, .. }) = (self.core, self.core.network.nodes[i]);
+        let (before, after) = shard.values.split_at_mut(i + 1);
+        let x = images(&before[i], from.len(), self.lot.clone());
+        let y = images_mut(&mut after[0], to.len(), self.lot.clone());
+        if let Op::Conv { conv, kernel, bias, slope, .. } = op {
+            let (kernel, bias) = (read(&core.params[kernel]), read(&core.params[bias]));
+            let layer = Layer { packed: &kernel.forward, bias: &bias.value, slope };
+            if let Some(wino) = core.winograd[i] {
+                let (x, y) = (Stack::new(from, x), StackMut::new(to, y));
+                winograd::forward(core.cpu, wino, x, layer, y, self.scratch);
+            } else {
+                for (x, y) in x.chunks_exact(from.len()).zip(y.chunks_exact_mut(to.len())) {
+                    conv::forward(core.cpu, conv, x, layer, to, y);
+                }
+            }
+            return;
+        }
+        let pairs = x.chunks_exact(from.len()).zip(y.chunks_exact_mut(to.len()));
+        for (b, (x, y)) in self.lot.clone().zip(pairs) {
+            let drop = match op {
+                Op::Dropout { rate } => dropout(self.context, shard.indices[b], i, rate),
+                _ => None,
+            };
+            map_forward(core.cpu, op, drop, View::new(from, x), ViewMut::new(to, y));
+        }
+    }
+
+    fn backward(&mut self, shard: &mut Shard, i: usize) {
+        if let Op::Conv { .. } = self.core.network.nodes[i].op {
+            return self.conv_backward(shard, i);
+        }
+        if i == 0 {
+            return;
+        }
+        let (core, node) = (self.core, self.core.network.nodes[i]);
+        let (d_before, d_after) = shard.grads.split_at_mut(i + 1);
+        let dx = images_mut(&mut d_before[i], node.d_from.len(), self.place(i));
+        let dy = images(&d_after[0], node.d_to.len(), self.place(i + 1));
+        let pairs = dy.chunks_exact(node.d_to.len()).zip(dx.chunks_exact_mut(node.d_from.len()));
+        for (b, (dy, dx)) in self.lot.clone().zip(pairs) {
+            let drop = match node.op {
+                Op::Dropout { rate } => dropout(self.context, shard.indices[b], i, rate),
+                _ => None,
+            };
+            let x = View::new(node.from, images(&shard.values[i], node.from.len(), b..b + 1));
+            let y = View::new(node.to, images(&shard.values[i + 1], node.to.len(), b..b + 1));
+            let (dy, dx) = (View::new(node.d_to, dy), ViewMut::new(node.d_from, dx));
+            map_backward(core.cpu, (node.op, drop), (x, y), dy, dx);
+        }
+    }
+
+    fn conv_backward(&mut self, shard: &mut Shard, i: usize) {
+        let (core, node) = (self.core, self.core.network.nodes[i]);
+        let Op::Conv { conv, kernel, bias, slope, direct } = node.op else {
+            unreachable!("the node is a convolution")
+        };
+        let (cpu, padded) = (core.cpu, conv.output().padded());
+        let (d_before, d_after) = shard.grads.split_at_mut(i + 1);
+        let mut dz = images(&d_after[0], node.d_to.len(), self.place(i + 1));
+        if !direct {
+            let inner = images_mut(&mut shard.inner[i], padded.len(), 0..self.lot.len());
+            let y = images(&shard.values[i + 1], node.to.len(), self.lot.clone());
+            let pairs = y.chunks_exact(node.to.len()).zip(dz.chunks_exact(node.d_to.len()));
+            for ((y, dy), dz) in pairs.zip(inner.chunks_exact_mut(padded.len())) {
+                let (y, dy) = (View::new(node.to, y), View::new(node.d_to, dy));
+                map::activate_grad(cpu, y, dy, slope, ViewMut::new(padded, dz));
+            }
+            dz = images(&shard.inner[i], padded.len(), 0..self.lot.len());
+        }
+        let first = self.lot.start == 0;
+        for (at, dz) in dz.chunks_exact(padded.len()).enumerate() {
+            let fresh = first && at == 0;
+            map::channel_sums(cpu, View::new(padded, dz), fresh, &mut shard.gradients[bias]);
+        }
+        let x = images(&shard.values[i], node.from.len(), self.lot.clone());
+        let dx = (i > 0).then(|| images_mut(&mut d_before[i], node.d_from.len(), self.place(i)));
+        let dw = &mut shard.gradients[kernel];
+        let kernel = read(&core.params[kernel]);
+        if let Some(wino) = core.winograd[i] {
+            let (x, dz) = (Stack::new(node.from, x), Stack::new(padded, dz));
+            winograd::weight_grad(cpu, wino, x, dz, first, dw, self.scratch);
+            if let Some(dx) = dx {
+                let dx = StackMut::new(node.d_from, dx);
+                winograd::input_grad(cpu, wino, dz, &kernel.backward, dx, self.scratch);
+            }
+            return;
+        }
+        let pairs = x.chunks_exact(node.from.len()).zip(dz.chunks_exact(padded.len()));
+        for (at, (x, dz)) in pairs.enumerate() {
+            conv::weight_grad(cpu, conv, x, dz, first && at == 0, dw);
+        }
+        if let Some(dx) = dx {
+            let pairs = dz.chunks_exact(padded.len()).zip(dx.chunks_exact_mut(node.d_from.len()));
+            for (dz, dx) in pairs {
+                conv::input_grad(cpu, conv, dz, &kernel.backward, node.d_from, dx);
             }
         }
-        return;
     }
-    for b in 0..shard.images() {
-        for step in &group.steps {
-            match *step {
-                Step::Load => load(core, context, shard, b),
-                Step::Forward(i) => forward(core, context, shard, i, b),
-                Step::Backward(i) => backward(core, context, shard, i, b),
-                Step::Stats(i) | Step::Apply(i) => norm_forward(core, shard, *step, i, b),
-                Step::Sums(i) | Step::Grad(i) => norm_backward(core, shard, *step, i, b),
-                Step::Loss => unreachable!("the loss belongs to whole shards"),
+
+    fn norm_forward(&mut self, shard: &mut Shard, step: Step, i: usize) {
+        let (core, Node { op, from, to, .. }) = (self.core, self.core.network.nodes[i]);
+        let Op::Norm { bn, slope, .. } = op else { unreachable!("the step is a normalisation's") };
+        let (before, after) = shard.values.split_at_mut(i + 1);
+        let state = read(&core.norms[bn]);
+        for b in self.lot.clone() {
+            let z = View::new(from, images(&before[i], from.len(), b..b + 1));
+            if let Step::Stats(_) = step {
+                let sums = &mut shard.norms[bn];
+                let mut moments =
+                    Moments { count: sums.count, mean: &mut sums.mean, m2: &mut sums.m2 };
+                norm::moments(core.cpu, z, &mut moments, self.scratch);
+                sums.count = moments.count;
+            } else {
+                let y = ViewMut::new(to, images_mut(&mut after[0], to.len(), b..b + 1));
+                norm::apply(core.cpu, norm_of(&state, slope), z, y);
+            }
+        }
+    }
+
+    fn norm_backward(&mut self, shard: &mut Shard, step: Step, i: usize) {
+        let (core, node) = (self.core, self.core.network.nodes[i]);
+        let Op::Norm { bn, slope, .. } = node.op else {
+            unreachable!("the step is a normalisation's")
+        };
+        let (d_before, d_after) = shard.grads.split_at_mut(i + 1);
+        let dy = images(&d_after[0], node.d_to.len(), self.place(i + 1));
+        let z = images(&shard.values[i], node.from.len(), self.lot.clone());
+        let state = read(&core.norms[bn]);
+        let norm = norm_of(&state, slope);
+        let pairs = z.chunks_exact(node.from.len()).zip(dy.chunks_exact(node.d_to.len()));
+        let pairs = pairs.map(|(z, dy)| (View::new(node.from, z), View::new(node.d_to, dy)));
+        if let Step::Sums(_) = step {
+            for (z, dy) in pairs {
+                norm::sums(core.cpu, norm, z, dy, &mut shard.norms[bn].sums, self.scratch);
+            }
+        } else if i > 0 {
+            let centre = Centre { mean: &state.shift, tilt: &state.tilt };
+            let dz = images_mut(&mut d_before[i], node.d_from.len(), self.place(i));
+            for ((z, dy), dz) in pairs.zip(dz.chunks_exact_mut(node.d_from.len())) {
+                norm::grad(core.cpu, norm, centre, z, dy, ViewMut::new(node.d_from, dz));
             }
         }
     }
@@ -52,7 +223,7 @@ fn load(core: &Core, context: &Context, shard: &mut Shard, b: usize) {
         (augment.down, augment.right) = (shift(), shift());
     }
     let pixels = &shard.pixels[b * map.values()..][..map.values()];
-    let to = image_mut(&mut shard.values[0], map.len(), b);
+    let to = images_mut(&mut shard.values[0], map.len(), b..b + 1);
     map::load(pixels, augment, ViewMut::new(map, to));
 }
 
@@ -65,109 +236,38 @@ fn dropout(context: &Context, index: u32, i: usize, rate: f32) -> Option<Dropout
     })
 }
 
-fn forward(core: &Core, context: &Context, shard: &mut Shard, i: usize, b: usize) {
-    let (cpu, Node { op, from, to, .. }) = (core.cpu, core.network.nodes[i]);
-    let (before, after) = shard.values.split_at_mut(i + 1);
-    let x = image(&before[i], from.len(), b);
-    let y = image_mut(&mut after[0], to.len(), b);
-    match op {
-        Op::Conv { conv, kernel, bias, slope, .. } => {
-            let (kernel, bias) = (read(&core.params[kernel]), read(&core.params[bias]));
-            let layer = Layer { packed: &kernel.forward, bias: &bias.value, slope };
-            conv::forward(cpu, conv, x, layer, to, y);
-        }
-        Op::Activate { slope } => {
-            map::activate(cpu, View::new(from, x), slope, ViewMut::new(to, y));
-        }
-        Op::Pool => map::max_pool(cpu, View::new(from, x), ViewMut::new(to, y)),
-        Op::Dropout { rate } => match dropout(context, shard.indices[b], i, rate) {
-            Some(drop) => map::dropout(cpu, drop, View::new(from, x), ViewMut::new(to, y)),
-            None => map::activate(cpu, View::new(from, x), 1.0, ViewMut::new(to, y)),
-        },
-        Op::GlobalPool => map::global_avg_pool(cpu, View::new(from, x), y),
-        Op::Dense { .. } | Op::Norm { .. } => unreachable!("these have steps of their own"),
+/// One image through a node without weights.
+fn map_forward(cpu: Cpu, op: Op, drop: Option<Dropout>, x: View<'_>, y: ViewMut<'_>) {
+    match (op, drop) {
+        (Op::Activate { slope }, _) => map::activate(cpu, x, slope, y),
+        (Op::Pool, _) => map::max_pool(cpu, x, y),
+        (Op::Dropout { .. }, Some(drop)) => map::dropout(cpu, drop, x, y),
+        (Op::Dropout { .. }, None) => map::activate(cpu, x, 1.0, y),
+        (Op::GlobalPool, _) => map::global_avg_pool(cpu, x, y),
+        _ => unreachable!("these have steps of their own"),
     }
 }
 
-fn backward(core: &Core, context: &Context, shard: &mut Shard, i: usize, b: usize) {
-    let (cpu, node) = (core.cpu, core.network.nodes[i]);
-    let at = |value: usize| if core.program.transient[value] { 0 } else { b };
-    let (d_before, d_after) = shard.grads.split_at_mut(i + 1);
-    let dy = image(&d_after[0], node.d_to.len(), at(i + 1));
-    let x = image(&shard.values[i], node.from.len(), b);
-    let y = View::new(node.to, image(&shard.values[i + 1], node.to.len(), b));
-    if let Op::Conv { conv, kernel, bias, slope, direct } = node.op {
-        let padded = conv.output().padded();
-        let dz = if direct {
-            dy
-        } else {
-            let (dy, inner) = (View::new(node.d_to, dy), &mut shard.inner[i]);
-            map::activate_grad(cpu, y, dy, slope, ViewMut::new(padded, inner));
-            &shard.inner[i]
-        };
-        conv::weight_grad(cpu, conv, x, dz, b == 0, &mut shard.gradients[kernel]);
-        map::channel_sums(cpu, View::new(padded, dz), b == 0, &mut shard.gradients[bias]);
-        if i > 0 {
-            let dx = image_mut(&mut d_before[i], node.d_from.len(), at(i));
-            conv::input_grad(cpu, conv, dz, &read(&core.params[kernel]).backward, node.d_from, dx);
-        }
-        return;
-    }
-    if i == 0 {
-        return;
-    }
-    let dx = image_mut(&mut d_before[i], node.d_from.len(), at(i));
-    let (x, dy_view) = (View::new(node.from, x), View::new(node.d_to, dy));
-    let dx = ViewMut::new(node.d_from, dx);
-    match node.op {
-        Op::Activate { slope } => map::activate_grad(cpu, y, dy_view, slope, dx),
-        Op::Pool => map::max_pool_grad(cpu, x, y, dy_view, dx),
-        Op::Dropout { rate } => match dropout(context, shard.indices[b], i, rate) {
-            Some(drop) => map::dropout(cpu, drop, dy_view, dx),
-            None => map::activate(cpu, dy_view, 1.0, dx),
-        },
-        Op::GlobalPool => map::global_avg_pool_grad(dy, dx),
+/// One image's gradient through a node without weights, whose input and output were `x` and `y`.
+fn map_backward(
+    cpu: Cpu,
+    (op, drop): (Op, Option<Dropout>),
+    (x, y): (View<'_>, View<'_>),
+    dy: View<'_>,
+    dx: ViewMut<'_>,
+) {
+    match (op, drop) {
+        (Op::Activate { slope }, _) => map::activate_grad(cpu, y, dy, slope, dx),
+        (Op::Pool, _) => map::max_pool_grad(cpu, x, y, dy, dx),
+        (Op::Dropout { .. }, Some(drop)) => map::dropout(cpu, drop, dy, dx),
+        (Op::Dropout { .. }, None) => map::activate(cpu, dy, 1.0, dx),
+        (Op::GlobalPool, _) => map::global_avg_pool_grad(dy, dx),
         _ => unreachable!("these have steps of their own"),
     }
 }
 
 fn norm_of(state: &NormState, slope: f32) -> Norm<'_> {
     Norm { mean: &state.mean, scale: &state.scale, beta: &state.beta, slope }
-}
-
-fn norm_forward(core: &Core, shard: &mut Shard, step: Step, i: usize, b: usize) {
-    let Node { op, from, to, .. } = core.network.nodes[i];
-    let Op::Norm { bn, slope, .. } = op else { unreachable!("the step is a normalisation's") };
-    let (before, after) = shard.values.split_at_mut(i + 1);
-    let z = View::new(from, image(&before[i], from.len(), b));
-    if let Step::Stats(_) = step {
-        let sums = &mut shard.norms[bn];
-        let mut moments = Moments { count: sums.count, mean: &mut sums.mean, m2: &mut sums.m2 };
-        norm::moments(core.cpu, z, &mut moments, &mut shard.scratch);
-        sums.count = moments.count;
-    } else {
-        let y = ViewMut::new(to, image_mut(&mut after[0], to.len(), b));
-        norm::apply(core.cpu, norm_of(&read(&core.norms[bn]), slope), z, y);
-    }
-}
-
-fn norm_backward(core: &Core, shard: &mut Shard, step: Step, i: usize, b: usize) {
-    let node = core.network.nodes[i];
-    let Op::Norm { bn, slope, .. } = node.op else { unreachable!("the step is a normalisation's") };
-    let at = |value: usize| if core.program.transient[value] { 0 } else { b };
-    let (d_before, d_after) = shard.grads.split_at_mut(i + 1);
-    let dy = View::new(node.d_to, image(&d_after[0], node.d_to.len(), at(i + 1)));
-    let z = View::new(node.from, image(&shard.values[i], node.from.len(), b));
-    let state = read(&core.norms[bn]);
-    let norm = norm_of(&state, slope);
-    if let Step::Sums(_) = step {
-        let (sums, scratch) = (&mut shard.norms[bn].sums, &mut shard.scratch);
-        norm::sums(core.cpu, norm, z, dy, sums, scratch);
-    } else if i > 0 {
-        let centre = Centre { mean: &state.shift, tilt: &state.tilt };
-        let dz = image_mut(&mut d_before[i], node.d_from.len(), at(i));
-        norm::grad(core.cpu, norm, centre, z, dy, ViewMut::new(node.d_from, dz));
-    }
 }
 
 fn dense_forward(core: &Core, shard: &mut Shard, i: usize) {

@@ -69,7 +69,7 @@ fn gradients(trainer: &Trainer) -> Vec<(String, Vec<f32>)> {
         let mut sum = vec![0.0_f32; tensor.len()];
         for shard in &trainer.core.shards {
             let shard = read(shard);
-            sum.iter_mut().zip(&shard.gradients[i]).for_each(|(sum, part)| *sum += part);
+            sum.iter_mut().zip(shard.gradients[i].iter()).for_each(|(sum, part)| *sum += part);
         }
         (tensor.name.clone(), sum)
     });

@@ -8,7 +8,7 @@ use mobula_kernels::optim::{Adam, Nesterov, SHARDS};
 use mobula_kernels::{Cpu, loss};
 
 use crate::config::{EpochArgs, Kernels, OptimizerKind, TrainerConfig};
-use crate::core::{Context, Core, Job, Update, read, write};
+use crate::core::{Context, Core, How, Job, Update, read, write};
 use crate::data::Images;
 use crate::epoch::{EpochReport, Evaluation, Progress};
 use crate::error::TrainError;
@@ -79,9 +79,10 @@ impl Trainer {
             batch: 0,
             update: None,
         };
-        let core = Arc::new(Core::new(cpu(config.kernels), network, context));
         let machine = || std::thread::available_parallelism().map_or(1, usize::from);
         let threads = config.threads.unwrap_or_else(machine).min(SHARDS);
+        let how = How { cpu: cpu(config.kernels), fast: !config.exact, threads };
+        let core = Arc::new(Core::new(how, network, context));
         let pool = Pool::new(Arc::clone(&core), threads)?;
         let (order, backup, history) = (Vec::new(), Vec::new(), Vec::new());
         Ok(Self { config, core, pool, epoch: 0, step: 0, history, order, backup })
