@@ -59,6 +59,14 @@ impl<'a> ViewMut<'a> {
     pub(crate) fn line(&mut self, y: usize) -> &mut [f32] {
         &mut self.data[self.map.line(y)]
     }
+
+    /// Rows `y` and `y` + 1 without border.
+    #[inline(always)]
+    pub(crate) fn two_lines(&mut self, y: usize) -> [&mut [f32]; 2] {
+        let (top, bottom) = (self.map.line(y), self.map.line(y + 1));
+        let (above, below) = self.data.split_at_mut(bottom.start);
+        [&mut above[top], &mut below[..bottom.end - bottom.start]]
+    }
 }
 
 /// Some images' maps one after another, and their values.
@@ -199,21 +207,58 @@ kernel! {
             let (top, bottom) = (x.line(2 * row), x.line(2 * row + 1));
             let pairs = top.chunks_exact(2 * c).zip(bottom.chunks_exact(2 * c));
             for (y, (top, bottom)) in y.line(row).chunks_exact_mut(c).zip(pairs) {
-                let ((p0, p1), (p2, p3)) = (top.split_at(c), bottom.split_at(c));
-                let (p1, p2, p3) = (&p1[..c], &p2[..c], &p3[..c]);
+                let [p0, p1, p2, p3] = four(top, bottom, c);
                 for i in 0..c {
-                    let upper = if p1[i] > p0[i] { p1[i] } else { p0[i] };
-                    let upper = if p2[i] > upper { p2[i] } else { upper };
-                    y[i] = if p3[i] > upper { p3[i] } else { upper };
+                    y[i] = largest([p0[i], p1[i], p2[i], p3[i]]);
                 }
             }
         }
     }
 }
 
+/// The largest of four, the first of equals.
+#[inline(always)]
+pub(crate) fn largest(p: [f32; 4]) -> f32 {
+    let larger = |a: f32, b: f32| if b > a { b } else { a };
+    larger(larger(larger(p[0], p[1]), p[2]), p[3])
+}
+
+/// The four pixels of `c` channels that a pooled one is made of.
+#[inline(always)]
+pub(crate) fn four<'a>(top: &'a [f32], bottom: &'a [f32], c: usize) -> [&'a [f32]; 4] {
+    let ((p0, p1), (p2, p3)) = (top.split_at(c), bottom.split_at(c));
+    [p0, &p1[..c], &p2[..c], &p3[..c]]
+}
+
+/// The same, to be written.
+#[inline(always)]
+pub(crate) fn four_mut<'a>(
+    top: &'a mut [f32],
+    bottom: &'a mut [f32],
+    c: usize,
+) -> [&'a mut [f32]; 4] {
+    let ((p0, p1), (p2, p3)) = (top.split_at_mut(c), bottom.split_at_mut(c));
+    [p0, &mut p1[..c], &mut p2[..c], &mut p3[..c]]
+}
+
+/// Which is the first of four that equals the largest.
+#[inline(always)]
+pub(crate) fn first_of(p: [f32; 4], largest: f32) -> [bool; 4] {
+    let equal = p.map(|p| p == largest);
+    let (two, three) = (equal[0] | equal[1], equal[0] | equal[1] | equal[2]);
+    [equal[0], !equal[0] & equal[1], !two & equal[2], !three & equal[3]]
+}
+
 kernel! {
-    /// Gives dy to the first of each 2 × 2 pixels that equals y, zero to the others.
-    pub fn max_pool_grad[_isa](x: View<'_>, y: View<'_>, dy: View<'_>, dx: ViewMut<'_>) {
+    /// Gives dy to the first of each 2 × 2 pixels that equals y, zero to the others; through the
+    /// activation of this slope that made x.
+    pub fn max_pool_grad[_isa](
+        x: View<'_>,
+        y: View<'_>,
+        dy: View<'_>,
+        slope: f32,
+        dx: ViewMut<'_>,
+    ) {
         let mut dx = dx;
         same(x.map(), dx.map());
         same(y.map(), dy.map());
@@ -228,31 +273,20 @@ kernel! {
         }
         for row in 0..y.map().h {
             let (top, bottom) = (x.line(2 * row), x.line(2 * row + 1));
-            let (y, dy) = (y.line(row), dy.line(row));
-            // Two passes, since both rows of `dx` cannot be borrowed at once.
-            let pools = top.chunks_exact(2 * c).zip(y.chunks_exact(c)).zip(dy.chunks_exact(c));
-            for (dx, ((top, y), dy)) in dx.line(2 * row).chunks_exact_mut(2 * c).zip(pools) {
-                let ((d0, d1), (p0, p1)) = (dx.split_at_mut(c), top.split_at(c));
-                let (d1, p1, y, dy) = (&mut d1[..c], &p1[..c], &y[..c], &dy[..c]);
+            let [d_top, d_bottom] = dx.two_lines(2 * row);
+            let pools = y.line(row).chunks_exact(c).zip(dy.line(row).chunks_exact(c));
+            let x = top.chunks_exact(2 * c).zip(bottom.chunks_exact(2 * c));
+            let dx = d_top.chunks_exact_mut(2 * c).zip(d_bottom.chunks_exact_mut(2 * c));
+            for (((y, dy), (top, bottom)), (d_top, d_bottom)) in pools.zip(x).zip(dx) {
+                let [p0, p1, p2, p3] = four(top, bottom, c);
+                let [d0, d1, d2, d3] = four_mut(d_top, d_bottom, c);
                 for i in 0..c {
-                    let first = p0[i] == y[i];
-                    d0[i] = if first { dy[i] } else { 0.0 };
-                    d1[i] = if !first & (p1[i] == y[i]) { dy[i] } else { 0.0 };
-                }
-            }
-            let above = top.chunks_exact(2 * c).zip(bottom.chunks_exact(2 * c));
-            let pools = above.zip(y.chunks_exact(c)).zip(dy.chunks_exact(c));
-            let line = dx.line(2 * row + 1);
-            for (dx, (((top, bottom), y), dy)) in line.chunks_exact_mut(2 * c).zip(pools) {
-                let ((d2, d3), (p2, p3)) = (dx.split_at_mut(c), bottom.split_at(c));
-                let (p0, p1) = top.split_at(c);
-                let (d3, p1, p3) = (&mut d3[..c], &p1[..c], &p3[..c]);
-                let (y, dy) = (&y[..c], &dy[..c]);
-                for i in 0..c {
-                    let taken = (p0[i] == y[i]) | (p1[i] == y[i]);
-                    let third = !taken & (p2[i] == y[i]);
-                    d2[i] = if third { dy[i] } else { 0.0 };
-                    d3[i] = if !taken & !third & (p3[i] == y[i]) { dy[i] } else { 0.0 };
+                    let d = if y[i] > 0.0 { dy[i] } else { dy[i] * slope };
+                    let taken = first_of([p0[i], p1[i], p2[i], p3[i]], y[i]);
+                    d0[i] = if taken[0] { d } else { 0.0 };
+                    d1[i] = if taken[1] { d } else { 0.0 };
+                    d2[i] = if taken[2] { d } else { 0.0 };
+                    d3[i] = if taken[3] { d } else { 0.0 };
                 }
             }
         }

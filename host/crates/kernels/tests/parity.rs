@@ -171,7 +171,7 @@ fn map_passes_give_equal_bits() {
             let mut dx = vec![7.0; map.len()];
             let top = noise(5, pool.len());
             let (y_view, dy) = (View::new(pool, &y), View::new(pool, &top));
-            map::max_pool_grad(cpu, x, y_view, dy, ViewMut::new(map, &mut dx));
+            map::max_pool_grad(cpu, x, y_view, dy, 0.3, ViewMut::new(map, &mut dx));
             [y, dx].concat()
         });
     }

@@ -149,10 +149,10 @@ fn scratch_len(
     winograd: &[Option<Winograd>],
 ) -> usize {
     let widest = network.nodes.iter().map(|node| node.to.c).max().unwrap_or(0);
-    let tiles = winograd.iter().enumerate().filter_map(|(i, wino)| {
-        let images = program.lot(i);
-        wino.map(|wino| wino.scratch_len(cpu, images))
-    });
+    let tiles = winograd
+        .iter()
+        .enumerate()
+        .filter_map(|(i, wino)| wino.map(|wino| wino.scratch_len(cpu, program.lot(i, usize::MAX))));
     tiles.fold(2 * widest, usize::max)
 }
 

@@ -65,15 +65,20 @@ pub(crate) enum Op {
         slope: f32,
     },
     /// γ, β, moving mean and moving variance follow each other from `first`; `bn` counts from 0.
+    /// `pool`: 2 × 2 pooling comes in the same pass.
     Norm {
         first: usize,
         bn: usize,
         slope: f32,
+        pool: bool,
     },
     Activate {
         slope: f32,
     },
-    Pool,
+    /// With the slope of the activation that the layer before took into itself.
+    Pool {
+        slope: f32,
+    },
     Dropout {
         rate: f32,
     },
@@ -127,8 +132,7 @@ impl Network {
         }
         let mut builder = Builder::new(Map::new(h, w, c));
         for (i, layer) in model.layers.iter().enumerate() {
-            let next = model.layers.get(i + 1).copied();
-            builder.add(*layer, next).map_err(|reason| TrainError::Layer {
+            builder.add(*layer, &model.layers[i + 1..]).map_err(|reason| TrainError::Layer {
                 network: model.name.clone(),
                 index: i + 1,
                 kind: layer.kind(),
@@ -148,8 +152,10 @@ impl Network {
 struct Builder {
     shape: Map,
     flat: bool,
-    /// The activation was taken into the node before it.
-    absorbed: bool,
+    /// Layers that the node before them does as well.
+    absorbed: usize,
+    /// The slope of the activation that the last node ends with.
+    slope: f32,
     counts: [usize; 3],
     values: usize,
     network: Network,
@@ -159,32 +165,41 @@ impl Builder {
     fn new(input: Map) -> Self {
         let network =
             Network { input, classes: 0, tensors: vec![], nodes: vec![], summary: vec![] };
-        Self { shape: input, flat: false, absorbed: false, counts: [0; 3], values: 0, network }
+        Self {
+            shape: input,
+            flat: false,
+            absorbed: 0,
+            slope: 1.0,
+            counts: [0; 3],
+            values: 0,
+            network,
+        }
     }
 
-    fn add(&mut self, layer: Layer, next: Option<Layer>) -> Result<(), String> {
+    fn add(&mut self, layer: Layer, rest: &[Layer]) -> Result<(), String> {
         let before = self.network.parameters();
-        let slope = next.and_then(Layer::slope).unwrap_or(1.0);
-        let absorbs = slope != 1.0;
+        let done = self.absorbed > 0;
+        self.absorbed = self.absorbed.saturating_sub(1);
         let name = match layer {
-            Layer::Conv { filters, stride } => {
-                let direct =
-                    !absorbs && next.is_some_and(|next| !matches!(next, Layer::Flatten {}));
-                self.conv(filters, stride, slope, direct)?
+            Layer::Conv { filters, stride } => self.conv(filters, stride, rest)?,
+            Layer::Dense { units } => {
+                let (slope, _) = self.activation(rest);
+                self.dense(units, slope)?
             }
-            Layer::Dense { units } => self.dense(units, slope)?,
-            Layer::BatchNorm {} => self.norm(slope),
+            Layer::BatchNorm {} => self.norm(rest),
             Layer::Relu {} | Layer::LeakyRelu {} => {
-                if !self.absorbed {
+                if !done {
                     let slope = layer.slope().expect("both are activations");
                     self.push(Op::Activate { slope }, self.shape);
                 }
                 layer.kind().to_owned()
             }
+            _ if done => {
+                self.shape = map::pooled(self.shape);
+                layer.kind().to_owned()
+            }
             _ => self.reshape(layer)?,
         };
-        let takes = matches!(layer, Layer::Conv { .. } | Layer::Dense { .. } | Layer::BatchNorm {});
-        self.absorbed = takes && absorbs;
         let parameters = self.network.parameters();
         if parameters > PARAMETERS_MAX || self.values > VALUES_MAX {
             return Err("the network is too large to train here".to_owned());
@@ -196,13 +211,18 @@ impl Builder {
         Ok(())
     }
 
-    fn conv(
-        &mut self,
-        k: usize,
-        stride: usize,
-        slope: f32,
-        direct: bool,
-    ) -> Result<String, String> {
+    /// Takes an activation that comes next into the node that is being made; what follows it.
+    fn activation<'a>(&mut self, rest: &'a [Layer]) -> (f32, &'a [Layer]) {
+        match rest.split_first() {
+            Some((next, rest)) if next.slope().is_some() => {
+                self.absorbed = 1;
+                (next.slope().unwrap_or(1.0), rest)
+            }
+            _ => (1.0, rest),
+        }
+    }
+
+    fn conv(&mut self, k: usize, stride: usize, rest: &[Layer]) -> Result<String, String> {
         if self.flat {
             return Err("needs rows and columns, but its input is flat".to_owned());
         }
@@ -217,7 +237,15 @@ impl Builder {
         let kernel = self.tensor(&name, "kernel", vec![3, 3, c, k], role);
         let bias = self.tensor(&name, "bias", vec![k], Role::Zero);
         let conv = Conv::new(self.shape, k, stride);
+        let (slope, rest) = self.activation(rest);
+        // A pool undoes the activation itself; others know nothing of it.
+        let direct = match rest.first() {
+            None | Some(Layer::Flatten {}) => false,
+            Some(Layer::MaxPool {}) => true,
+            Some(_) => slope == 1.0,
+        };
         self.push(Op::Conv { conv, kernel, bias, slope, direct }, conv.output());
+        self.slope = slope;
         Ok(name)
     }
 
@@ -237,13 +265,21 @@ impl Builder {
         Ok(name)
     }
 
-    fn norm(&mut self, slope: f32) -> String {
+    fn norm(&mut self, rest: &[Layer]) -> String {
         let (name, bn, c) = (self.name(1, "bn"), self.counts[1] - 1, self.shape.c);
         let first = self.tensor(&name, "gamma", vec![c], Role::One);
         self.tensor(&name, "beta", vec![c], Role::Zero);
         self.tensor(&name, "moving_mean", vec![c], Role::Mean);
         self.tensor(&name, "moving_variance", vec![c], Role::Variance);
-        self.push(Op::Norm { first, bn, slope }, self.shape);
+        let (slope, rest) = self.activation(rest);
+        let fits = !self.flat && self.shape.h >= 2 && self.shape.w >= 2;
+        let pool = fits && matches!(rest.first(), Some(Layer::MaxPool {}));
+        self.absorbed += usize::from(pool);
+        // The shape changes where the pool stands in the file.
+        let shape = self.shape;
+        let to = if pool { map::pooled(shape) } else { shape };
+        self.push(Op::Norm { first, bn, slope, pool }, to);
+        self.shape = shape;
         name
     }
 
@@ -252,7 +288,7 @@ impl Builder {
             Layer::MaxPool {} if self.flat || self.shape.h < 2 || self.shape.w < 2 => {
                 return Err("needs at least two rows and columns".to_owned());
             }
-            Layer::MaxPool {} => self.push(Op::Pool, map::pooled(self.shape)),
+            Layer::MaxPool {} => self.push(Op::Pool { slope: self.slope }, map::pooled(self.shape)),
             Layer::Dropout { rate } if !(0.0..1.0).contains(&rate) => {
                 return Err(format!("rate = {rate}; give 0 to below 1"));
             }
@@ -286,6 +322,7 @@ impl Builder {
         let from = self.shape;
         self.network.nodes.push(Node { op, from, to, d_from: from, d_to: to });
         self.shape = to;
+        self.slope = 1.0;
         self.values += to.padded().len();
     }
 

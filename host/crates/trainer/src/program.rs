@@ -58,50 +58,103 @@ pub(crate) struct Segment {
 pub(crate) struct Program {
     pub(crate) train: Vec<Segment>,
     pub(crate) infer: Vec<Group>,
-    /// Images of the lot for which alone the gradient of value i lives, so that one buffer serves all.
-    pub(crate) transient: Vec<Option<usize>>,
-    lots: Vec<usize>,
+    /// Where value i, and its gradient, live.
+    pub(crate) values: Vec<Life>,
+    pub(crate) grads: Vec<Life>,
+    lots: Vec<Lot>,
+}
+
+/// How long a value is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Life {
+    /// For all images of the shard.
+    Shard,
+    /// While its lot of so many images is worked on: one buffer serves all lots, and the value is made
+    /// again where the way back needs it, for less than it costs to fetch it from memory.
+    Lot(usize),
+}
+
+impl Life {
+    /// Images of a buffer, where the shard has `images`.
+    pub(crate) fn images(self, images: usize) -> usize {
+        match self {
+            Self::Shard => images,
+            Self::Lot(lot) => lot.min(images),
+        }
+    }
 }
 
 impl Program {
     pub(crate) fn new(network: &Network) -> Self {
+        let nodes = network.nodes.len();
         let norm = |i: usize| matches!(network.nodes[i].op, Op::Norm { .. });
+        let again: Vec<bool> = (0..nodes).map(|i| made_again(network, i)).collect();
         let (mut train, mut steps, mut infer) = (Vec::new(), vec![Step::Load], vec![Step::Load]);
-        for i in 0..network.nodes.len() {
+        for i in 0..nodes {
             if norm(i) {
                 steps.push(Step::Stats(i));
                 train.push(segment(network, &mut steps, Merge::Stats(i)));
             }
-            let step = if norm(i) { Step::Apply(i) } else { Step::Forward(i) };
-            steps.push(step);
-            infer.push(step);
+            steps.push(forward(network, i));
+            infer.push(forward(network, i));
         }
         steps.push(Step::Loss);
         infer.push(Step::Loss);
-        for i in (0..network.nodes.len()).rev() {
+        for i in (0..nodes).rev() {
             if norm(i) {
                 steps.push(Step::Sums(i));
                 train.push(segment(network, &mut steps, Merge::Sums(i)));
                 steps.push(Step::Grad(i));
-            } else {
-                steps.push(Step::Backward(i));
+                continue;
             }
+            // The values before this node, unless they are there already for the node after it.
+            if !again[i] {
+                let first = (0..i).rev().take_while(|j| again[*j]).last().unwrap_or(i);
+                steps.extend((first..i).map(|j| forward(network, j)));
+            }
+            steps.push(Step::Backward(i));
         }
         train.push(segment(network, &mut steps, Merge::Update));
-        let transient = (0..=network.nodes.len()).map(|i| transient(&train, i)).collect();
-        let lots = (0..network.nodes.len()).map(|i| match lot(network, Step::Forward(i)) {
-            Lot::Images(images) => images,
-            Lot::Shard => usize::MAX,
-        });
-        Self { train, infer: groups(network, infer), transient, lots: lots.collect() }
+        let lot = |i: usize| lot(network, Step::Forward(i));
+        let value = |i: usize| match (i > 0 && again[i - 1]).then(|| lot(i - 1)) {
+            Some(Lot::Images(images)) => Life::Lot(images),
+            _ => Life::Shard,
+        };
+        Self {
+            infer: groups(network, infer),
+            values: (0..=nodes).map(value).collect(),
+            grads: (0..=nodes).map(|i| life_of_gradient(&train, i)).collect(),
+            lots: (0..nodes).map(lot).collect(),
+            train,
+        }
+    }
+
+    /// Images of a lot of node i, where the shard has `images`.
+    pub(crate) fn lot(&self, i: usize, images: usize) -> usize {
+        match self.lots[i] {
+            Lot::Images(lot) => lot.min(images),
+            Lot::Shard => images,
+        }
     }
 }
 
-impl Program {
-    /// Images of a lot of node i.
-    pub(crate) fn lot(&self, i: usize) -> usize {
-        self.lots[i]
+fn forward(network: &Network, i: usize) -> Step {
+    match network.nodes[i].op {
+        Op::Norm { .. } => Step::Apply(i),
+        _ => Step::Forward(i),
     }
+}
+
+/// Whether node i's output is cheap, and read by the next node's lots alone.
+fn made_again(network: &Network, i: usize) -> bool {
+    let cheap = |op: Op| {
+        matches!(op, Op::Norm { .. } | Op::Activate { .. } | Op::Pool { .. } | Op::Dropout { .. })
+    };
+    let lot = |i: usize| lot(network, Step::Forward(i));
+    let next = network.nodes.get(i + 1).map(|next| next.op);
+    // A normalisation waits for the others before it goes on.
+    let goes_on = next.is_some_and(|next| !matches!(next, Op::Norm { .. }));
+    cheap(network.nodes[i].op) && goes_on && lot(i) != Lot::Shard && lot(i) == lot(i + 1)
 }
 
 fn segment(network: &Network, steps: &mut Vec<Step>, then: Merge) -> Segment {
@@ -138,23 +191,18 @@ fn lot(network: &Network, step: Step) -> Lot {
 }
 
 /// Value i's gradient is written by node i or the loss, and read by node i - 1.
-fn transient(train: &[Segment], i: usize) -> Option<usize> {
-    let uses = |step: &Step| {
-        let writes = [Step::Backward(i), Step::Grad(i)].contains(step);
-        let reads =
-            i > 0 && [Step::Backward(i - 1), Step::Sums(i - 1), Step::Grad(i - 1)].contains(step);
-        writes || reads
+fn life_of_gradient(train: &[Segment], i: usize) -> Life {
+    let written = |step: &Step| [Step::Backward(i), Step::Grad(i)].contains(step);
+    let read = |step: &Step| {
+        i > 0 && [Step::Backward(i - 1), Step::Sums(i - 1), Step::Grad(i - 1)].contains(step)
     };
     let groups = train.iter().flat_map(|segment| &segment.groups);
-    let mut using = groups.filter(|group| group.steps.iter().any(uses));
-    let only = using.next();
-    let written = |step: &Step| [Step::Backward(i), Step::Grad(i)].contains(step);
-    match only {
-        Some(Group { steps, lot: Lot::Images(images) })
-            if using.next().is_none() && steps.iter().any(written) =>
-        {
-            Some(*images)
+    let mut using =
+        groups.filter(|group| group.steps.iter().any(|step| written(step) || read(step)));
+    match (using.next(), using.next()) {
+        (Some(Group { steps, lot: Lot::Images(images) }), None) if steps.iter().any(written) => {
+            Life::Lot(*images)
         }
-        _ => None,
+        _ => Life::Shard,
     }
 }

@@ -46,14 +46,15 @@ impl Shard {
     }
 
     /// Makes room for the values of `images`; borders start as zero and stay so.
-    pub(crate) fn fit_values(&mut self, network: &Network, images: usize) {
+    pub(crate) fn fit_values(&mut self, network: &Network, program: &Program, images: usize) {
         if images <= self.values_for {
             return;
         }
         self.values_for = images;
         let maps = network.nodes.iter().map(|node| node.to.len());
         let lens = std::iter::once(network.input.len()).chain(maps);
-        self.values = lens.map(|len| Buffer::zeroed(len * images)).collect();
+        let lens = lens.zip(&program.values).map(|(len, life)| len * life.images(images));
+        self.values = lens.map(Buffer::zeroed).collect();
         self.norms.clear();
         for node in &network.nodes {
             if let Op::Norm { .. } = node.op {
@@ -70,13 +71,13 @@ impl Shard {
             return;
         }
         self.grads_for = images;
-        let count = |i: usize| program.transient[i].map_or(images, |lot| lot.min(images));
-        let after = network.nodes.iter().enumerate().map(|(i, n)| n.d_to.len() * count(i + 1));
+        let after = network.nodes.iter().zip(&program.grads[1..]);
+        let after = after.map(|(node, life)| node.d_to.len() * life.images(images));
         // Nothing needs the gradient of the pixels.
         self.grads = std::iter::once(0).chain(after).map(Buffer::zeroed).collect();
         let inner = network.nodes.iter().enumerate().map(|(i, node)| match node.op {
             Op::Conv { conv, direct: false, .. } => {
-                conv.output().padded().len() * program.lot(i).min(images)
+                conv.output().padded().len() * program.lot(i, images)
             }
             Op::Dense { slope, .. } if slope != 1.0 => node.to.len() * images,
             _ => 0,

@@ -9,7 +9,7 @@ use mobula_kernels::{Cpu, loss, winograd};
 
 use crate::core::{Context, Core, NormState, read};
 use crate::network::{Node, Op};
-use crate::program::{Group, Lot, Step};
+use crate::program::{Group, Life, Lot, Step};
 use crate::random::{Purpose, Stream};
 use crate::shard::{Shard, images, images_mut};
 
@@ -57,19 +57,28 @@ impl Stage<'_> {
         }
     }
 
-    /// Where the gradient of value `i` of this lot stands in its buffer.
-    fn place(&self, i: usize) -> Range<usize> {
-        match self.core.program.transient[i] {
-            Some(_) => 0..self.lot.len(),
-            None => self.lot.clone(),
+    /// Where this lot stands in the buffer of value `i`.
+    fn value(&self, i: usize) -> Range<usize> {
+        self.place(self.core.program.values[i])
+    }
+
+    /// Where this lot stands in the buffer of value `i`'s gradient.
+    fn grad(&self, i: usize) -> Range<usize> {
+        self.place(self.core.program.grads[i])
+    }
+
+    fn place(&self, life: Life) -> Range<usize> {
+        match life {
+            Life::Lot(_) => 0..self.lot.len(),
+            Life::Shard => self.lot.clone(),
         }
     }
 
     fn forward(&mut self, shard: &mut Shard, i: usize) {
         let (core, Node { op, from, to, .. }) = (self.core, self.core.network.nodes[i]);
         let (before, after) = shard.values.split_at_mut(i + 1);
-        let x = images(&before[i], from.len(), self.lot.clone());
-        let y = images_mut(&mut after[0], to.len(), self.lot.clone());
+        let x = images(&before[i], from.len(), self.value(i));
+        let y = images_mut(&mut after[0], to.len(), self.value(i + 1));
         if let Op::Conv { conv, kernel, bias, slope, .. } = op {
             let (kernel, bias) = (read(&core.params[kernel]), read(&core.params[bias]));
             let layer = Layer { packed: &kernel.forward, bias: &bias.value, slope };
@@ -102,16 +111,18 @@ impl Stage<'_> {
         }
         let (core, node) = (self.core, self.core.network.nodes[i]);
         let (d_before, d_after) = shard.grads.split_at_mut(i + 1);
-        let dx = images_mut(&mut d_before[i], node.d_from.len(), self.place(i));
-        let dy = images(&d_after[0], node.d_to.len(), self.place(i + 1));
-        let pairs = dy.chunks_exact(node.d_to.len()).zip(dx.chunks_exact_mut(node.d_from.len()));
-        for (b, (dy, dx)) in self.lot.clone().zip(pairs) {
+        let dx = images_mut(&mut d_before[i], node.d_from.len(), self.grad(i));
+        let dy = images(&d_after[0], node.d_to.len(), self.grad(i + 1));
+        let x = images(&shard.values[i], node.from.len(), self.value(i));
+        let y = images(&shard.values[i + 1], node.to.len(), self.value(i + 1));
+        let values = x.chunks_exact(node.from.len()).zip(y.chunks_exact(node.to.len()));
+        let grads = dy.chunks_exact(node.d_to.len()).zip(dx.chunks_exact_mut(node.d_from.len()));
+        for (b, ((x, y), (dy, dx))) in self.lot.clone().zip(values.zip(grads)) {
             let drop = match node.op {
                 Op::Dropout { rate } => dropout(self.context, shard.indices[b], i, rate),
                 _ => None,
             };
-            let x = View::new(node.from, images(&shard.values[i], node.from.len(), b..b + 1));
-            let y = View::new(node.to, images(&shard.values[i + 1], node.to.len(), b..b + 1));
+            let (x, y) = (View::new(node.from, x), View::new(node.to, y));
             let (dy, dx) = (View::new(node.d_to, dy), ViewMut::new(node.d_from, dx));
             map_backward(core.cpu, (node.op, drop), (x, y), dy, dx);
         }
@@ -124,10 +135,10 @@ impl Stage<'_> {
         };
         let (cpu, padded) = (core.cpu, conv.output().padded());
         let (d_before, d_after) = shard.grads.split_at_mut(i + 1);
-        let mut dz = images(&d_after[0], node.d_to.len(), self.place(i + 1));
+        let mut dz = images(&d_after[0], node.d_to.len(), self.grad(i + 1));
         if !direct {
             let inner = images_mut(&mut shard.inner[i], padded.len(), 0..self.lot.len());
-            let y = images(&shard.values[i + 1], node.to.len(), self.lot.clone());
+            let y = images(&shard.values[i + 1], node.to.len(), self.value(i + 1));
             let pairs = y.chunks_exact(node.to.len()).zip(dz.chunks_exact(node.d_to.len()));
             for ((y, dy), dz) in pairs.zip(inner.chunks_exact_mut(padded.len())) {
                 let (y, dy) = (View::new(node.to, y), View::new(node.d_to, dy));
@@ -140,8 +151,8 @@ impl Stage<'_> {
             let fresh = first && at == 0;
             map::channel_sums(cpu, View::new(padded, dz), fresh, &mut shard.gradients[bias]);
         }
-        let x = images(&shard.values[i], node.from.len(), self.lot.clone());
-        let dx = (i > 0).then(|| images_mut(&mut d_before[i], node.d_from.len(), self.place(i)));
+        let x = images(&shard.values[i], node.from.len(), self.value(i));
+        let dx = (i > 0).then(|| images_mut(&mut d_before[i], node.d_from.len(), self.grad(i)));
         let dw = &mut shard.gradients[kernel];
         let kernel = read(&core.params[kernel]);
         if let Some(wino) = core.winograd[i] {
@@ -167,45 +178,60 @@ impl Stage<'_> {
 
     fn norm_forward(&mut self, shard: &mut Shard, step: Step, i: usize) {
         let (core, Node { op, from, to, .. }) = (self.core, self.core.network.nodes[i]);
-        let Op::Norm { bn, slope, .. } = op else { unreachable!("the step is a normalisation's") };
+        let Op::Norm { bn, slope, pool, .. } = op else {
+            unreachable!("the step is a normalisation's")
+        };
         let (before, after) = shard.values.split_at_mut(i + 1);
+        let z = images(&before[i], from.len(), self.value(i));
+        let z = z.chunks_exact(from.len()).map(|z| View::new(from, z));
+        if let Step::Stats(_) = step {
+            let sums = &mut shard.norms[bn];
+            let mut moments = Moments { count: sums.count, mean: &mut sums.mean, m2: &mut sums.m2 };
+            z.for_each(|z| norm::moments(core.cpu, z, &mut moments, self.scratch));
+            sums.count = moments.count;
+            return;
+        }
         let state = read(&core.norms[bn]);
-        for b in self.lot.clone() {
-            let z = View::new(from, images(&before[i], from.len(), b..b + 1));
-            if let Step::Stats(_) = step {
-                let sums = &mut shard.norms[bn];
-                let mut moments =
-                    Moments { count: sums.count, mean: &mut sums.mean, m2: &mut sums.m2 };
-                norm::moments(core.cpu, z, &mut moments, self.scratch);
-                sums.count = moments.count;
-            } else {
-                let y = ViewMut::new(to, images_mut(&mut after[0], to.len(), b..b + 1));
-                norm::apply(core.cpu, norm_of(&state, slope), z, y);
+        let norm = norm_of(&state, slope);
+        let y = images_mut(&mut after[0], to.len(), self.value(i + 1));
+        for (z, y) in z.zip(y.chunks_exact_mut(to.len())) {
+            let y = ViewMut::new(to, y);
+            match pool {
+                true => norm::apply_pooled(core.cpu, norm, z, y),
+                false => norm::apply(core.cpu, norm, z, y),
             }
         }
     }
 
     fn norm_backward(&mut self, shard: &mut Shard, step: Step, i: usize) {
         let (core, node) = (self.core, self.core.network.nodes[i]);
-        let Op::Norm { bn, slope, .. } = node.op else {
+        let Op::Norm { bn, slope, pool, .. } = node.op else {
             unreachable!("the step is a normalisation's")
         };
         let (d_before, d_after) = shard.grads.split_at_mut(i + 1);
-        let dy = images(&d_after[0], node.d_to.len(), self.place(i + 1));
-        let z = images(&shard.values[i], node.from.len(), self.lot.clone());
+        let dy = images(&d_after[0], node.d_to.len(), self.grad(i + 1));
+        let z = images(&shard.values[i], node.from.len(), self.value(i));
         let state = read(&core.norms[bn]);
         let norm = norm_of(&state, slope);
         let pairs = z.chunks_exact(node.from.len()).zip(dy.chunks_exact(node.d_to.len()));
         let pairs = pairs.map(|(z, dy)| (View::new(node.from, z), View::new(node.d_to, dy)));
         if let Step::Sums(_) = step {
+            let sums = &mut shard.norms[bn].sums;
             for (z, dy) in pairs {
-                norm::sums(core.cpu, norm, z, dy, &mut shard.norms[bn].sums, self.scratch);
+                match pool {
+                    true => norm::sums_pooled(core.cpu, norm, z, dy, sums, self.scratch),
+                    false => norm::sums(core.cpu, norm, z, dy, sums, self.scratch),
+                }
             }
         } else if i > 0 {
             let centre = Centre { mean: &state.shift, tilt: &state.tilt };
-            let dz = images_mut(&mut d_before[i], node.d_from.len(), self.place(i));
+            let dz = images_mut(&mut d_before[i], node.d_from.len(), self.grad(i));
             for ((z, dy), dz) in pairs.zip(dz.chunks_exact_mut(node.d_from.len())) {
-                norm::grad(core.cpu, norm, centre, z, dy, ViewMut::new(node.d_from, dz));
+                let dz = ViewMut::new(node.d_from, dz);
+                match pool {
+                    true => norm::grad_pooled(core.cpu, norm, centre, z, dy, dz),
+                    false => norm::grad(core.cpu, norm, centre, z, dy, dz),
+                }
             }
         }
     }
@@ -240,7 +266,7 @@ fn dropout(context: &Context, index: u32, i: usize, rate: f32) -> Option<Dropout
 fn map_forward(cpu: Cpu, op: Op, drop: Option<Dropout>, x: View<'_>, y: ViewMut<'_>) {
     match (op, drop) {
         (Op::Activate { slope }, _) => map::activate(cpu, x, slope, y),
-        (Op::Pool, _) => map::max_pool(cpu, x, y),
+        (Op::Pool { .. }, _) => map::max_pool(cpu, x, y),
         (Op::Dropout { .. }, Some(drop)) => map::dropout(cpu, drop, x, y),
         (Op::Dropout { .. }, None) => map::activate(cpu, x, 1.0, y),
         (Op::GlobalPool, _) => map::global_avg_pool(cpu, x, y),
@@ -258,7 +284,7 @@ fn map_backward(
 ) {
     match (op, drop) {
         (Op::Activate { slope }, _) => map::activate_grad(cpu, y, dy, slope, dx),
-        (Op::Pool, _) => map::max_pool_grad(cpu, x, y, dy, dx),
+        (Op::Pool { slope }, _) => map::max_pool_grad(cpu, x, y, dy, slope, dx),
         (Op::Dropout { .. }, Some(drop)) => map::dropout(cpu, drop, dy, dx),
         (Op::Dropout { .. }, None) => map::activate(cpu, dy, 1.0, dx),
         (Op::GlobalPool, _) => map::global_avg_pool_grad(dy, dx),

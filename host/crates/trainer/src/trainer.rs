@@ -252,7 +252,7 @@ impl Trainer {
             let cut = |s: usize| s * batch.len() / SHARDS;
             let part = &batch[cut(s)..cut(s + 1)];
             // A shard may be empty, but its gradients are still summed.
-            shard.fit_values(network, part.len().max(1));
+            shard.fit_values(network, program, part.len().max(1));
             shard.fit_grads(network, program, part.len().max(1));
             shard.clear();
             for i in part {
@@ -378,7 +378,7 @@ impl Trainer {
             for (s, shard) in self.core.shards.iter().enumerate() {
                 let shard = &mut *write(shard);
                 let part = s * n / SHARDS..(s + 1) * n / SHARDS;
-                shard.fit_values(&self.core.network, part.len().max(1));
+                shard.fit_values(&self.core.network, &self.core.program, part.len().max(1));
                 shard.clear();
                 shard.pixels.extend_from_slice(&pixels[part.start * bytes..part.end * bytes]);
                 shard.labels.extend_from_slice(labels.map_or(&[], |labels| &labels[part.clone()]));
