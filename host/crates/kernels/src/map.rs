@@ -1,8 +1,8 @@
 //! Passes over feature maps, one image at a time: input, activation, pooling, dropout, sums.
 //!
-//! Plain loops: the `kernel!` instantiations let the compiler vectorise them for each set.
+//! A vector is some channels of a pixel; the `kernel!` instantiations make it of each set.
 
-use crate::arch::kernel;
+use crate::arch::{Isa, Lanes, kernel};
 use crate::shape::Map;
 
 /// One image's map and its values.
@@ -121,6 +121,16 @@ pub(crate) fn same(a: Map, b: Map) {
     assert_eq!(a.plain(), b.plain(), "maps of different shapes");
 }
 
+/// Chains that a sum over a row's pixels is made of: pixel x goes to chain x mod CHAINS, so that an
+/// addition need not wait for the one before it.
+pub(crate) const CHAINS: usize = 4;
+
+/// The sum of the chains, in their order.
+#[inline(always)]
+pub(crate) fn join<I: Isa>(isa: I, chains: [I::V; CHAINS]) -> I::V {
+    isa.add(isa.add(chains[0], chains[1]), isa.add(chains[2], chains[3]))
+}
+
 /// How an image is moved on its way in.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Augment {
@@ -165,12 +175,15 @@ pub fn load(pixels: &[u8], augment: Augment, mut to: ViewMut<'_>) {
 
 kernel! {
     /// y = x where x > 0, else slope · x.
-    pub fn activate[_isa](x: View<'_>, slope: f32, y: ViewMut<'_>) {
+    pub fn activate[isa](x: View<'_>, slope: f32, y: ViewMut<'_>) {
         let mut y = y;
         same(x.map(), y.map());
+        let (line, slope) = (x.map().w * x.map().c, isa.splat(slope));
         for row in 0..x.map().h {
-            for (y, &x) in y.line(row).iter_mut().zip(x.line(row)) {
-                *y = if x > 0.0 { x } else { x * slope };
+            let (x, y) = (x.line(row), y.line(row));
+            for at in (0..line).step_by(I::LANES) {
+                let lanes = Lanes::of(isa, at, line);
+                lanes.put(isa, y, at, isa.leaky(lanes.get(isa, x, at), slope));
             }
         }
     }
@@ -178,14 +191,18 @@ kernel! {
 
 kernel! {
     /// dx = dy where y > 0, else slope · dy; y is the activation's output.
-    pub fn activate_grad[_isa](y: View<'_>, dy: View<'_>, slope: f32, dx: ViewMut<'_>) {
+    pub fn activate_grad[isa](y: View<'_>, dy: View<'_>, slope: f32, dx: ViewMut<'_>) {
         let mut dx = dx;
         same(y.map(), dx.map());
         same(dy.map(), dx.map());
+        let (line, slope) = (y.map().w * y.map().c, isa.splat(slope));
         for row in 0..y.map().h {
-            let lines = dx.line(row).iter_mut().zip(y.line(row)).zip(dy.line(row));
-            for ((dx, &y), &dy) in lines {
-                *dx = if y > 0.0 { dy } else { dy * slope };
+            let (y, dy, dx) = (y.line(row), dy.line(row), dx.line(row));
+            for at in (0..line).step_by(I::LANES) {
+                let lanes = Lanes::of(isa, at, line);
+                let d = lanes.get(isa, dy, at);
+                let through = isa.gt(lanes.get(isa, y, at), isa.zero(), d, isa.mul(d, slope));
+                lanes.put(isa, dx, at, through);
             }
         }
     }
@@ -197,62 +214,38 @@ pub fn pooled(map: Map) -> Map {
     Map::new(map.h / 2, map.w / 2, map.c)
 }
 
+/// The largest of four, the first of equals.
+#[inline(always)]
+pub(crate) fn largest<I: Isa>(isa: I, p: [I::V; 4]) -> I::V {
+    let larger = |a: I::V, b: I::V| isa.gt(b, a, b, a);
+    larger(larger(larger(p[0], p[1]), p[2]), p[3])
+}
+
 kernel! {
     /// y = the largest of each 2 × 2 pixels.
-    pub fn max_pool[_isa](x: View<'_>, y: ViewMut<'_>) {
+    pub fn max_pool[isa](x: View<'_>, y: ViewMut<'_>) {
         let mut y = y;
         same(pooled(x.map()), y.map());
-        let c = x.map().c;
-        for row in 0..y.map().h {
-            let (top, bottom) = (x.line(2 * row), x.line(2 * row + 1));
-            let pairs = top.chunks_exact(2 * c).zip(bottom.chunks_exact(2 * c));
-            for (y, (top, bottom)) in y.line(row).chunks_exact_mut(c).zip(pairs) {
-                let [p0, p1, p2, p3] = four(top, bottom, c);
-                for i in 0..c {
-                    y[i] = largest([p0[i], p1[i], p2[i], p3[i]]);
+        let Map { h, w, c, .. } = y.map();
+        for row in 0..h {
+            let (top, bottom, y) = (x.line(2 * row), x.line(2 * row + 1), y.line(row));
+            for at in (0..c).step_by(I::LANES) {
+                let lanes = Lanes::of(isa, at, c);
+                for x in 0..w {
+                    let get = |line: &[f32], x: usize| lanes.get(isa, line, x * c + at);
+                    let (left, right) = (2 * x, 2 * x + 1);
+                    let p = [get(top, left), get(top, right), get(bottom, left), get(bottom, right)];
+                    lanes.put(isa, y, x * c + at, largest(isa, p));
                 }
             }
         }
     }
 }
 
-/// The largest of four, the first of equals.
-#[inline(always)]
-pub(crate) fn largest(p: [f32; 4]) -> f32 {
-    let larger = |a: f32, b: f32| if b > a { b } else { a };
-    larger(larger(larger(p[0], p[1]), p[2]), p[3])
-}
-
-/// The four pixels of `c` channels that a pooled one is made of.
-#[inline(always)]
-pub(crate) fn four<'a>(top: &'a [f32], bottom: &'a [f32], c: usize) -> [&'a [f32]; 4] {
-    let ((p0, p1), (p2, p3)) = (top.split_at(c), bottom.split_at(c));
-    [p0, &p1[..c], &p2[..c], &p3[..c]]
-}
-
-/// The same, to be written.
-#[inline(always)]
-pub(crate) fn four_mut<'a>(
-    top: &'a mut [f32],
-    bottom: &'a mut [f32],
-    c: usize,
-) -> [&'a mut [f32]; 4] {
-    let ((p0, p1), (p2, p3)) = (top.split_at_mut(c), bottom.split_at_mut(c));
-    [p0, &mut p1[..c], &mut p2[..c], &mut p3[..c]]
-}
-
-/// Which is the first of four that equals the largest.
-#[inline(always)]
-pub(crate) fn first_of(p: [f32; 4], largest: f32) -> [bool; 4] {
-    let equal = p.map(|p| p == largest);
-    let (two, three) = (equal[0] | equal[1], equal[0] | equal[1] | equal[2]);
-    [equal[0], !equal[0] & equal[1], !two & equal[2], !three & equal[3]]
-}
-
 kernel! {
     /// Gives dy to the first of each 2 × 2 pixels that equals y, zero to the others; through the
     /// activation of this slope that made x.
-    pub fn max_pool_grad[_isa](
+    pub fn max_pool_grad[isa](
         x: View<'_>,
         y: View<'_>,
         dy: View<'_>,
@@ -263,7 +256,7 @@ kernel! {
         same(x.map(), dx.map());
         same(y.map(), dy.map());
         same(pooled(x.map()), y.map());
-        let Map { h, w, c, .. } = x.map();
+        let (Map { h, w, c, .. }, slope) = (x.map(), isa.splat(slope));
         for row in 0..h {
             if row / 2 == y.map().h {
                 dx.line(row).fill(0.0);
@@ -272,21 +265,21 @@ kernel! {
             }
         }
         for row in 0..y.map().h {
-            let (top, bottom) = (x.line(2 * row), x.line(2 * row + 1));
-            let [d_top, d_bottom] = dx.two_lines(2 * row);
-            let pools = y.line(row).chunks_exact(c).zip(dy.line(row).chunks_exact(c));
-            let x = top.chunks_exact(2 * c).zip(bottom.chunks_exact(2 * c));
-            let dx = d_top.chunks_exact_mut(2 * c).zip(d_bottom.chunks_exact_mut(2 * c));
-            for (((y, dy), (top, bottom)), (d_top, d_bottom)) in pools.zip(x).zip(dx) {
-                let [p0, p1, p2, p3] = four(top, bottom, c);
-                let [d0, d1, d2, d3] = four_mut(d_top, d_bottom, c);
-                for i in 0..c {
-                    let d = if y[i] > 0.0 { dy[i] } else { dy[i] * slope };
-                    let taken = first_of([p0[i], p1[i], p2[i], p3[i]], y[i]);
-                    d0[i] = if taken[0] { d } else { 0.0 };
-                    d1[i] = if taken[1] { d } else { 0.0 };
-                    d2[i] = if taken[2] { d } else { 0.0 };
-                    d3[i] = if taken[3] { d } else { 0.0 };
+            let (lines, y, dy) = ([x.line(2 * row), x.line(2 * row + 1)], y.line(row), dy.line(row));
+            let d_lines = dx.two_lines(2 * row);
+            for at in (0..c).step_by(I::LANES) {
+                let lanes = Lanes::of(isa, at, c);
+                for x in 0..w / 2 {
+                    let most = lanes.get(isa, y, x * c + at);
+                    let d = lanes.get(isa, dy, x * c + at);
+                    let mut left = isa.gt(most, isa.zero(), d, isa.mul(d, slope));
+                    for (line, x) in [(0, 2 * x), (0, 2 * x + 1), (1, 2 * x), (1, 2 * x + 1)] {
+                        let p = lanes.get(isa, lines[line], x * c + at);
+                        // The first of equals takes all.
+                        let taken = isa.eq(p, most, left, isa.zero());
+                        left = isa.eq(p, most, isa.zero(), left);
+                        lanes.put(isa, d_lines[line], x * c + at, taken);
+                    }
                 }
             }
         }
@@ -334,11 +327,11 @@ fn mix(mut x: u32, key: u32) -> u32 {
 
 kernel! {
     /// y [c] = the mean of each channel.
-    pub fn global_avg_pool[_isa](x: View<'_>, y: ViewMut<'_>) {
+    pub fn global_avg_pool[isa](x: View<'_>, y: ViewMut<'_>) {
         let mut y = y;
         assert_eq!(y.map(), Map::new(1, 1, x.map().c), "means of another shape");
         let y = y.line(0);
-        add_channels(x, true, y);
+        add_channels(isa, x, true, y);
         let scale = 1.0 / (x.map().h * x.map().w) as f32;
         y.iter_mut().for_each(|y| *y *= scale);
     }
@@ -359,23 +352,26 @@ pub fn global_avg_pool_grad(dy: View<'_>, mut dx: ViewMut<'_>) {
 
 kernel! {
     /// sums [c] = Σ over pixels, added to what is there unless `fresh`: the gradient of a bias.
-    pub fn channel_sums[_isa](x: View<'_>, fresh: bool, sums: &mut [f32]) {
-        add_channels(x, fresh, sums);
+    pub fn channel_sums[isa](x: View<'_>, fresh: bool, sums: &mut [f32]) {
+        add_channels(isa, x, fresh, sums);
     }
 }
 
 #[inline(always)]
-fn add_channels(x: View<'_>, fresh: bool, sums: &mut [f32]) {
-    let c = x.map().c;
+fn add_channels<I: Isa>(isa: I, x: View<'_>, fresh: bool, sums: &mut [f32]) {
+    let Map { h, w, c, .. } = x.map();
     assert_eq!(sums.len(), c, "sums of another shape");
-    if fresh {
-        sums.fill(0.0);
-    }
-    for row in 0..x.map().h {
-        for pixel in x.line(row).chunks_exact(c) {
-            for (sum, x) in sums.iter_mut().zip(pixel) {
-                *sum += x;
+    for at in (0..c).step_by(I::LANES) {
+        let lanes = Lanes::of(isa, at, c);
+        let mut chains = [isa.zero(); CHAINS];
+        for row in 0..h {
+            let line = x.line(row);
+            for x in 0..w {
+                chains[x % CHAINS] = isa.add(chains[x % CHAINS], lanes.get(isa, line, x * c + at));
             }
         }
+        let sum = join(isa, chains);
+        let before = if fresh { isa.zero() } else { lanes.get(isa, sums, at) };
+        lanes.put(isa, sums, at, isa.add(before, sum));
     }
 }

@@ -1,7 +1,7 @@
 //! Batch normalisation, one image at a time; sums over the batch are merged by the caller.
 
-use crate::arch::kernel;
-use crate::map::{View, ViewMut, first_of, four, four_mut, largest, pooled, same};
+use crate::arch::{Isa, Lanes, kernel};
+use crate::map::{CHAINS, View, ViewMut, join, largest, pooled, same};
 use crate::shape::Map;
 
 /// A channel's parameters while a batch passes, and the activation that follows.
@@ -48,55 +48,117 @@ impl Moments<'_> {
 
 kernel! {
     /// Adds one image to the moments; `scratch` holds 2 · c floats.
-    pub fn moments[_isa](z: View<'_>, so_far: &mut Moments<'_>, scratch: &mut [f32]) {
-        let c = z.map().c;
-        let pixels = (z.map().h * z.map().w) as f64;
+    pub fn moments[isa](z: View<'_>, so_far: &mut Moments<'_>, scratch: &mut [f32]) {
+        let Map { h, w, c, .. } = z.map();
+        let pixels = (h * w) as f64;
         assert!(so_far.mean.len() == c && so_far.m2.len() == c, "moments of another shape");
         let (mean, m2) = scratch[..2 * c].split_at_mut(c);
-        mean.fill(0.0);
-        m2.fill(0.0);
-        for row in 0..z.map().h {
-            for pixel in z.line(row).chunks_exact(c) {
-                for (mean, z) in mean.iter_mut().zip(pixel) {
-                    *mean += z;
+        let share = isa.splat((1.0 / pixels) as f32);
+        for at in (0..c).step_by(I::LANES) {
+            let lanes = Lanes::of(isa, at, c);
+            let mut sums = [isa.zero(); CHAINS];
+            for row in 0..h {
+                let line = z.line(row);
+                for x in 0..w {
+                    sums[x % CHAINS] = isa.add(sums[x % CHAINS], lanes.get(isa, line, x * c + at));
                 }
             }
-        }
-        let share = (1.0 / pixels) as f32;
-        mean.iter_mut().for_each(|mean| *mean *= share);
-        for row in 0..z.map().h {
-            for pixel in z.line(row).chunks_exact(c) {
-                for ((m2, mean), z) in m2.iter_mut().zip(mean.iter()).zip(pixel) {
-                    *m2 = (z - mean).mul_add(z - mean, *m2);
+            let middle = isa.mul(join(isa, sums), share);
+            let mut squares = [isa.zero(); CHAINS];
+            for row in 0..h {
+                let line = z.line(row);
+                for x in 0..w {
+                    let off = isa.sub(lanes.get(isa, line, x * c + at), middle);
+                    squares[x % CHAINS] = isa.fma(off, off, squares[x % CHAINS]);
                 }
             }
+            lanes.put(isa, mean, at, middle);
+            lanes.put(isa, m2, at, join(isa, squares));
         }
         so_far.merge(pixels, |i| f64::from(mean[i]), |i| f64::from(m2[i]));
     }
 }
 
+/// A [`Norm`] for the channels of a vector.
+#[derive(Clone, Copy)]
+struct Part<I: Isa> {
+    mean: I::V,
+    scale: I::V,
+    beta: I::V,
+    slope: I::V,
+}
+
+/// Values before the activation, and their distances from the mean.
+#[derive(Clone, Copy)]
+struct Normal<I: Isa> {
+    v: I::V,
+    centred: I::V,
+}
+
+impl<I: Isa> Part<I> {
+    #[inline(always)]
+    fn of(isa: I, norm: &Norm<'_>, lanes: Lanes<I>) -> Self {
+        Self {
+            mean: lanes.get(isa, norm.mean, lanes.at),
+            scale: lanes.get(isa, norm.scale, lanes.at),
+            beta: lanes.get(isa, norm.beta, lanes.at),
+            slope: isa.splat(norm.slope),
+        }
+    }
+
+    #[inline(always)]
+    fn normal(&self, isa: I, z: I::V) -> Normal<I> {
+        let centred = isa.sub(z, self.mean);
+        Normal { v: isa.fma(centred, self.scale, self.beta), centred }
+    }
+
+    /// dy through the activation of `v`.
+    #[inline(always)]
+    fn back(&self, isa: I, v: I::V, dy: I::V) -> I::V {
+        isa.gt(v, isa.zero(), dy, isa.mul(dy, self.slope))
+    }
+
+    /// scale · (d - shift - centred · tilt).
+    #[inline(always)]
+    fn grad(&self, isa: I, centre: (I::V, I::V), d: I::V, centred: I::V) -> I::V {
+        let (shift, tilt) = centre;
+        let minus = isa.sub(isa.zero(), centred);
+        isa.mul(self.scale, isa.fma(minus, tilt, isa.sub(d, shift)))
+    }
+}
+
 kernel! {
     /// y = act((z - mean) · scale + β).
-    pub fn apply[_isa](norm: Norm<'_>, z: View<'_>, y: ViewMut<'_>) {
+    pub fn apply[isa](norm: Norm<'_>, z: View<'_>, y: ViewMut<'_>) {
         let mut y = y;
         same(z.map(), y.map());
-        let c = z.map().c;
-        let (mean, scale, beta) = (&norm.mean[..c], &norm.scale[..c], &norm.beta[..c]);
-        for row in 0..z.map().h {
-            for (y, z) in y.line(row).chunks_exact_mut(c).zip(z.line(row).chunks_exact(c)) {
-                for i in 0..c {
-                    let v = (z[i] - mean[i]).mul_add(scale[i], beta[i]);
-                    y[i] = if v > 0.0 { v } else { v * norm.slope };
+        let Map { h, w, c, .. } = z.map();
+        for row in 0..h {
+            let (z, y) = (z.line(row), y.line(row));
+            for at in (0..c).step_by(I::LANES) {
+                let lanes = Lanes::of(isa, at, c);
+                let part = Part::of(isa, &norm, lanes);
+                for x in 0..w {
+                    let normal = part.normal(isa, lanes.get(isa, z, x * c + at));
+                    lanes.put(isa, y, x * c + at, isa.leaky(normal.v, part.slope));
                 }
             }
         }
     }
 }
 
+/// Adds what was summed up of an image to the shard's sums, `at` being the lanes' channel.
+#[inline(always)]
+fn keep<I: Isa>(isa: I, lanes: Lanes<I>, sums: [I::V; 2], scratch: &mut [f32]) {
+    let c = scratch.len() / 2;
+    lanes.put(isa, scratch, lanes.at, sums[0]);
+    lanes.put(isa, scratch, c + lanes.at, sums[1]);
+}
+
 kernel! {
     /// Adds Σ d and Σ d · (z - mean) to `sums` [2 · c], where d is dy through the activation;
     /// `scratch` holds 2 · c floats.
-    pub fn sums[_isa](
+    pub fn sums[isa](
         norm: Norm<'_>,
         z: View<'_>,
         dy: View<'_>,
@@ -104,23 +166,24 @@ kernel! {
         scratch: &mut [f32],
     ) {
         same(z.map(), dy.map());
-        let c = z.map().c;
-        let (mean, scale, beta) = (&norm.mean[..c], &norm.scale[..c], &norm.beta[..c]);
-        let (s1, s2) = scratch[..2 * c].split_at_mut(c);
-        s1.fill(0.0);
-        s2.fill(0.0);
-        for row in 0..z.map().h {
-            for (dy, z) in dy.line(row).chunks_exact(c).zip(z.line(row).chunks_exact(c)) {
-                for i in 0..c {
-                    let centred = z[i] - mean[i];
-                    let v = centred.mul_add(scale[i], beta[i]);
-                    let d = if v > 0.0 { dy[i] } else { dy[i] * norm.slope };
-                    s1[i] += d;
-                    s2[i] = d.mul_add(centred, s2[i]);
+        let Map { h, w, c, .. } = z.map();
+        let scratch = &mut scratch[..2 * c];
+        for at in (0..c).step_by(I::LANES) {
+            let lanes = Lanes::of(isa, at, c);
+            let part = Part::of(isa, &norm, lanes);
+            let mut chains = [[isa.zero(); CHAINS]; 2];
+            for row in 0..h {
+                let (z, dy) = (z.line(row), dy.line(row));
+                for x in 0..w {
+                    let normal = part.normal(isa, lanes.get(isa, z, x * c + at));
+                    let d = part.back(isa, normal.v, lanes.get(isa, dy, x * c + at));
+                    chains[0][x % CHAINS] = isa.add(chains[0][x % CHAINS], d);
+                    chains[1][x % CHAINS] = isa.fma(d, normal.centred, chains[1][x % CHAINS]);
                 }
             }
+            keep(isa, lanes, chains.map(|chains| join(isa, chains)), scratch);
         }
-        for (sum, part) in sums[..2 * c].iter_mut().zip(&scratch[..2 * c]) {
+        for (sum, part) in sums[..2 * c].iter_mut().zip(scratch.iter()) {
             *sum += f64::from(*part);
         }
     }
@@ -137,7 +200,7 @@ pub struct Centre<'a> {
 
 kernel! {
     /// dz = scale · (d - mean(d) - (z - mean) · tilt), where d is dy through the activation.
-    pub fn grad[_isa](
+    pub fn grad[isa](
         norm: Norm<'_>,
         centre: Centre<'_>,
         z: View<'_>,
@@ -147,47 +210,57 @@ kernel! {
         let mut dz = dz;
         same(z.map(), dy.map());
         same(z.map(), dz.map());
-        let c = z.map().c;
-        let (mean, scale, beta) = (&norm.mean[..c], &norm.scale[..c], &norm.beta[..c]);
-        let (shift, tilt) = (&centre.mean[..c], &centre.tilt[..c]);
-        for row in 0..z.map().h {
-            let pixels = z.line(row).chunks_exact(c).zip(dy.line(row).chunks_exact(c));
-            for (dz, (z, dy)) in dz.line(row).chunks_exact_mut(c).zip(pixels) {
-                for i in 0..c {
-                    let centred = z[i] - mean[i];
-                    let v = centred.mul_add(scale[i], beta[i]);
-                    let d = if v > 0.0 { dy[i] } else { dy[i] * norm.slope };
-                    dz[i] = scale[i] * (-centred).mul_add(tilt[i], d - shift[i]);
+        let Map { h, w, c, .. } = z.map();
+        for row in 0..h {
+            let (z, dy, dz) = (z.line(row), dy.line(row), dz.line(row));
+            for at in (0..c).step_by(I::LANES) {
+                let lanes = Lanes::of(isa, at, c);
+                let part = Part::of(isa, &norm, lanes);
+                let centre = (lanes.get(isa, centre.mean, at), lanes.get(isa, centre.tilt, at));
+                for x in 0..w {
+                    let normal = part.normal(isa, lanes.get(isa, z, x * c + at));
+                    let d = part.back(isa, normal.v, lanes.get(isa, dy, x * c + at));
+                    let grad = part.grad(isa, centre, d, normal.centred);
+                    lanes.put(isa, dz, x * c + at, grad);
                 }
             }
         }
     }
 }
 
-/// A value before its activation, and its distance from the mean.
-#[inline(always)]
-fn normalised(z: f32, mean: f32, scale: f32, beta: f32) -> (f32, f32) {
-    let centred = z - mean;
-    (centred.mul_add(scale, beta), centred)
+/// The 2 × 2 pixels of which pixel `x` of a pooled row is made, and the largest of them.
+#[derive(Clone, Copy)]
+struct Four<I: Isa> {
+    normals: [Normal<I>; 4],
+    most: I::V,
+}
+
+impl<I: Isa> Four<I> {
+    #[inline(always)]
+    fn of(isa: I, part: &Part<I>, lanes: Lanes<I>, lines: [&[f32]; 2], c: usize, x: usize) -> Self {
+        let at =
+            |line: usize, x: usize| part.normal(isa, lanes.get(isa, lines[line], x * c + lanes.at));
+        let normals = [at(0, 2 * x), at(0, 2 * x + 1), at(1, 2 * x), at(1, 2 * x + 1)];
+        let most = largest(isa, normals.map(|normal| normal.v));
+        Self { normals, most }
+    }
 }
 
 kernel! {
     /// y = the largest of each 2 × 2 pixels of act((z - mean) · scale + β), in one pass.
-    pub fn apply_pooled[_isa](norm: Norm<'_>, z: View<'_>, y: ViewMut<'_>) {
+    pub fn apply_pooled[isa](norm: Norm<'_>, z: View<'_>, y: ViewMut<'_>) {
         let mut y = y;
         same(pooled(z.map()), y.map());
-        let c = z.map().c;
-        let (mean, scale, beta) = (&norm.mean[..c], &norm.scale[..c], &norm.beta[..c]);
-        for row in 0..y.map().h {
-            let (top, bottom) = (z.line(2 * row), z.line(2 * row + 1));
-            let pairs = top.chunks_exact(2 * c).zip(bottom.chunks_exact(2 * c));
-            for (y, (top, bottom)) in y.line(row).chunks_exact_mut(c).zip(pairs) {
-                let [z0, z1, z2, z3] = four(top, bottom, c);
-                for i in 0..c {
-                    let v = |z: f32| normalised(z, mean[i], scale[i], beta[i]).0;
+        let (Map { h, w, .. }, c) = (y.map(), z.map().c);
+        for row in 0..h {
+            let (lines, y) = ([z.line(2 * row), z.line(2 * row + 1)], y.line(row));
+            for at in (0..c).step_by(I::LANES) {
+                let lanes = Lanes::of(isa, at, c);
+                let part = Part::of(isa, &norm, lanes);
+                for x in 0..w {
+                    let four = Four::of(isa, &part, lanes, lines, c, x);
                     // The activation keeps the order, so it comes after the choice.
-                    let most = largest([v(z0[i]), v(z1[i]), v(z2[i]), v(z3[i])]);
-                    y[i] = if most > 0.0 { most } else { most * norm.slope };
+                    lanes.put(isa, y, x * c + at, isa.leaky(four.most, part.slope));
                 }
             }
         }
@@ -196,7 +269,7 @@ kernel! {
 
 kernel! {
     /// [`sums`] where dy is the gradient of [`apply_pooled`]'s output.
-    pub fn sums_pooled[_isa](
+    pub fn sums_pooled[isa](
         norm: Norm<'_>,
         z: View<'_>,
         dy: View<'_>,
@@ -204,32 +277,29 @@ kernel! {
         scratch: &mut [f32],
     ) {
         same(pooled(z.map()), dy.map());
-        let c = z.map().c;
-        let (mean, scale, beta) = (&norm.mean[..c], &norm.scale[..c], &norm.beta[..c]);
-        let (s1, s2) = scratch[..2 * c].split_at_mut(c);
-        s1.fill(0.0);
-        s2.fill(0.0);
-        for row in 0..dy.map().h {
-            let (top, bottom) = (z.line(2 * row), z.line(2 * row + 1));
-            let pairs = top.chunks_exact(2 * c).zip(bottom.chunks_exact(2 * c));
-            for (dy, (top, bottom)) in dy.line(row).chunks_exact(c).zip(pairs) {
-                let [z0, z1, z2, z3] = four(top, bottom, c);
-                for i in 0..c {
-                    let at = |z: f32| normalised(z, mean[i], scale[i], beta[i]);
-                    let all = [at(z0[i]), at(z1[i]), at(z2[i]), at(z3[i])];
-                    let v = all.map(|(v, _)| v);
-                    let most = largest(v);
-                    let [a, b, d, _] = first_of(v, most);
-                    let near = if a { all[0].1 } else { all[1].1 };
-                    let far = if d { all[2].1 } else { all[3].1 };
-                    let centred = if a | b { near } else { far };
-                    let d = if most > 0.0 { dy[i] } else { dy[i] * norm.slope };
-                    s1[i] += d;
-                    s2[i] = d.mul_add(centred, s2[i]);
+        let (Map { h, w, .. }, c) = (dy.map(), z.map().c);
+        let scratch = &mut scratch[..2 * c];
+        for at in (0..c).step_by(I::LANES) {
+            let lanes = Lanes::of(isa, at, c);
+            let part = Part::of(isa, &norm, lanes);
+            let mut chains = [[isa.zero(); CHAINS]; 2];
+            for row in 0..h {
+                let (lines, dy) = ([z.line(2 * row), z.line(2 * row + 1)], dy.line(row));
+                for x in 0..w {
+                    let Four { normals, most } = Four::of(isa, &part, lanes, lines, c, x);
+                    let d = part.back(isa, most, lanes.get(isa, dy, x * c + at));
+                    // The first of equals: the last one is asked first, and gives way.
+                    let mut centred = normals[3].centred;
+                    for normal in [normals[2], normals[1], normals[0]] {
+                        centred = isa.eq(normal.v, most, normal.centred, centred);
+                    }
+                    chains[0][x % CHAINS] = isa.add(chains[0][x % CHAINS], d);
+                    chains[1][x % CHAINS] = isa.fma(d, centred, chains[1][x % CHAINS]);
                 }
             }
+            keep(isa, lanes, chains.map(|chains| join(isa, chains)), scratch);
         }
-        for (sum, part) in sums[..2 * c].iter_mut().zip(&scratch[..2 * c]) {
+        for (sum, part) in sums[..2 * c].iter_mut().zip(scratch.iter()) {
             *sum += f64::from(*part);
         }
     }
@@ -237,7 +307,7 @@ kernel! {
 
 kernel! {
     /// [`grad`] where dy is the gradient of [`apply_pooled`]'s output.
-    pub fn grad_pooled[_isa](
+    pub fn grad_pooled[isa](
         norm: Norm<'_>,
         centre: Centre<'_>,
         z: View<'_>,
@@ -248,46 +318,41 @@ kernel! {
         same(pooled(z.map()), dy.map());
         same(z.map(), dz.map());
         let Map { h, w, c, .. } = z.map();
-        let (mean, scale, beta) = (&norm.mean[..c], &norm.scale[..c], &norm.beta[..c]);
-        let (shift, tilt) = (&centre.mean[..c], &centre.tilt[..c]);
-        let rest = |i: usize, z: f32| {
-            let centred = z - mean[i];
-            scale[i] * (-centred).mul_add(tilt[i], -shift[i])
-        };
         for row in 0..dy.map().h {
-            let (top, bottom) = (z.line(2 * row), z.line(2 * row + 1));
-            let [d_top, d_bottom] = dz.two_lines(2 * row);
-            let pairs = top.chunks_exact(2 * c).zip(bottom.chunks_exact(2 * c));
-            let pools = dy.line(row).chunks_exact(c).zip(pairs);
-            let dz = d_top.chunks_exact_mut(2 * c).zip(d_bottom.chunks_exact_mut(2 * c));
-            for ((dy, (top, bottom)), (d_top, d_bottom)) in pools.zip(dz) {
-                let [z0, z1, z2, z3] = four(top, bottom, c);
-                let [d0, d1, d2, d3] = four_mut(d_top, d_bottom, c);
-                for i in 0..c {
-                    let at = |z: f32| normalised(z, mean[i], scale[i], beta[i]);
-                    let all = [at(z0[i]), at(z1[i]), at(z2[i]), at(z3[i])];
-                    let v = all.map(|(v, _)| v);
-                    let most = largest(v);
-                    let taken = first_of(v, most);
-                    let d = if most > 0.0 { dy[i] } else { dy[i] * norm.slope };
-                    let grad = |k: usize| {
-                        let d = if taken[k] { d } else { 0.0 };
-                        scale[i] * (-all[k].1).mul_add(tilt[i], d - shift[i])
-                    };
-                    d0[i] = grad(0);
-                    d1[i] = grad(1);
-                    d2[i] = grad(2);
-                    d3[i] = grad(3);
+            let (lines, dy) = ([z.line(2 * row), z.line(2 * row + 1)], dy.line(row));
+            let [top, bottom] = dz.two_lines(2 * row);
+            for at in (0..c).step_by(I::LANES) {
+                let lanes = Lanes::of(isa, at, c);
+                let part = Part::of(isa, &norm, lanes);
+                let centre = (lanes.get(isa, centre.mean, at), lanes.get(isa, centre.tilt, at));
+                for x in 0..w / 2 {
+                    let Four { normals, most } = Four::of(isa, &part, lanes, lines, c, x);
+                    let mut left = part.back(isa, most, lanes.get(isa, dy, x * c + at));
+                    let mut grads = [isa.zero(); 4];
+                    for (grad, normal) in grads.iter_mut().zip(normals) {
+                        // The first of equals takes all.
+                        let d = isa.eq(normal.v, most, left, isa.zero());
+                        left = isa.eq(normal.v, most, isa.zero(), left);
+                        *grad = part.grad(isa, centre, d, normal.centred);
+                    }
+                    lanes.put(isa, top, 2 * x * c + at, grads[0]);
+                    lanes.put(isa, top, (2 * x + 1) * c + at, grads[1]);
+                    lanes.put(isa, bottom, 2 * x * c + at, grads[2]);
+                    lanes.put(isa, bottom, (2 * x + 1) * c + at, grads[3]);
                 }
             }
         }
         // What pooling leaves out of odd maps still has its part in mean and variance.
         for row in 0..h {
-            let from = if row / 2 == dy.map().h { 0 } else { w / 2 * 2 };
-            let z = z.line(row)[from * c..].chunks_exact(c);
-            for (dz, z) in dz.line(row)[from * c..].chunks_exact_mut(c).zip(z) {
-                for i in 0..c {
-                    dz[i] = rest(i, z[i]);
+            let first = if row / 2 == dy.map().h { 0 } else { w / 2 * 2 };
+            let (z, dz) = (z.line(row), dz.line(row));
+            for at in (0..c).step_by(I::LANES) {
+                let lanes = Lanes::of(isa, at, c);
+                let part = Part::of(isa, &norm, lanes);
+                let centre = (lanes.get(isa, centre.mean, at), lanes.get(isa, centre.tilt, at));
+                for x in first..w {
+                    let Normal { centred, .. } = part.normal(isa, lanes.get(isa, z, x * c + at));
+                    lanes.put(isa, dz, x * c + at, part.grad(isa, centre, isa.zero(), centred));
                 }
             }
         }

@@ -36,6 +36,10 @@ pub(crate) trait Isa: Copy {
     fn mul(self, a: Self::V, b: Self::V) -> Self::V;
     /// The first lane.
     fn lane(self, v: Self::V) -> f32;
+    /// Where a > b the lanes of `yes`, else of `no`.
+    fn gt(self, a: Self::V, b: Self::V, yes: Self::V, no: Self::V) -> Self::V;
+    /// Where a = b the lanes of `yes`, else of `no`.
+    fn eq(self, a: Self::V, b: Self::V, yes: Self::V, no: Self::V) -> Self::V;
     /// v where v > 0, else v · slope.
     fn leaky(self, v: Self::V, slope: Self::V) -> Self::V;
     /// The first `n` lanes (all, if there are fewer).
@@ -56,6 +60,54 @@ pub(crate) trait Isa: Copy {
     /// The floats of the mask's lanes are writable at `p`.
     #[expect(unsafe_code, reason = "raw stores are what this folder is for")]
     unsafe fn store_some(self, p: *mut f32, v: Self::V, mask: Self::M);
+}
+
+/// Some of the channels of a pixel: as many as a vector has lanes, or the last ones.
+#[derive(Clone, Copy)]
+pub(crate) struct Lanes<I: Isa> {
+    /// The first channel.
+    pub(crate) at: usize,
+    count: usize,
+    mask: I::M,
+}
+
+impl<I: Isa> Lanes<I> {
+    /// The channels from `at` of `c`.
+    #[inline(always)]
+    pub(crate) fn of(isa: I, at: usize, c: usize) -> Self {
+        let count = (c - at).min(I::LANES);
+        Self { at, count, mask: isa.first(count) }
+    }
+
+    /// The values of `x` from `i`; lanes that are no channels become 0.
+    #[inline(always)]
+    pub(crate) fn get(self, isa: I, x: &[f32], i: usize) -> I::V {
+        let x = &x[i..i + self.count];
+        #[expect(unsafe_code, reason = "the slice is as long as the lanes")]
+        // SAFETY: `x` has `count` values, which are all lanes or those of the mask.
+        unsafe {
+            if self.count == I::LANES {
+                isa.load(x.as_ptr())
+            } else {
+                isa.load_some(x.as_ptr(), self.mask)
+            }
+        }
+    }
+
+    /// Sets the values of `x` from `i`.
+    #[inline(always)]
+    pub(crate) fn put(self, isa: I, x: &mut [f32], i: usize, v: I::V) {
+        let x = &mut x[i..i + self.count];
+        #[expect(unsafe_code, reason = "the slice is as long as the lanes")]
+        // SAFETY: `x` has `count` values, which are all lanes or those of the mask.
+        unsafe {
+            if self.count == I::LANES {
+                isa.store(x.as_mut_ptr(), v);
+            } else {
+                isa.store_some(x.as_mut_ptr(), v, self.mask);
+            }
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -49,6 +49,16 @@ impl Isa for Scalar {
     }
 
     #[inline(always)]
+    fn gt(self, a: Self::V, b: Self::V, yes: Self::V, no: Self::V) -> Self::V {
+        std::array::from_fn(|i| if a[i] > b[i] { yes[i] } else { no[i] })
+    }
+
+    #[inline(always)]
+    fn eq(self, a: Self::V, b: Self::V, yes: Self::V, no: Self::V) -> Self::V {
+        std::array::from_fn(|i| if a[i] == b[i] { yes[i] } else { no[i] })
+    }
+
+    #[inline(always)]
     fn leaky(self, v: Self::V, slope: Self::V) -> Self::V {
         std::array::from_fn(|i| if v[i] > 0.0 { v[i] } else { v[i] * slope[i] })
     }
