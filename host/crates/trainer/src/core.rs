@@ -6,7 +6,7 @@
 use std::sync::{Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use mobula_kernels::norm::Moments;
-use mobula_kernels::optim::{self, Adam, Gradients, Nesterov, SHARDS};
+use mobula_kernels::optim::{self, Adam, Nesterov, SHARDS_MAX};
 use mobula_kernels::winograd::{self, Winograd};
 use mobula_kernels::{Cpu, conv};
 
@@ -66,6 +66,8 @@ pub(crate) struct Context {
     pub(crate) step: u64,
     /// Images of the whole batch.
     pub(crate) batch: usize,
+    /// Shards that it is cut into.
+    pub(crate) shards: usize,
     pub(crate) update: Option<Update>,
 }
 
@@ -183,7 +185,7 @@ impl Core {
         let mut update_order: Vec<_> =
             (0..network.tensors.len()).filter(|i| network.tensors[*i].role.trained()).collect();
         update_order.sort_by_key(|i| std::cmp::Reverse(network.tensors[*i].len()));
-        let shards = (0..SHARDS).map(|_| RwLock::default()).collect();
+        let shards = (0..SHARDS_MAX).map(|_| RwLock::default()).collect();
         let context = RwLock::new(context);
         Self {
             cpu,
@@ -201,20 +203,24 @@ impl Core {
 
     /// Sums gradients over the shards and moves tensor `i`.
     fn update(&self, i: usize) {
-        let update = read(&self.context).update;
-        let shards: [_; SHARDS] = std::array::from_fn(|s| read(&self.shards[s]));
-        let gradients: Gradients<'_> = std::array::from_fn(|s| &shards[s].gradients[i][..]);
+        let Context { update, shards, .. } = *read(&self.context);
+        let all: [_; SHARDS_MAX] = std::array::from_fn(|s| read(&self.shards[s]));
+        let mut gradients: [&[f32]; SHARDS_MAX] = [&[]; SHARDS_MAX];
+        for (gradients, shard) in gradients.iter_mut().zip(&all[..shards]) {
+            *gradients = &shard.gradients[i];
+        }
+        let gradients = &gradients[..shards];
         let mut param = write(&self.params[i]);
         let kernel = self.network.tensors[i].name.ends_with(".kernel");
         let Param { value, m, v, .. } = &mut *param;
         match update {
             Some(Update::Adam(mut adam)) => {
                 adam.decay = if kernel { adam.decay } else { 0.0 };
-                optim::adam(self.cpu, adam, &gradients, value, m, v);
+                optim::adam(self.cpu, adam, gradients, value, m, v);
             }
             Some(Update::Nesterov(mut sgd)) => {
                 sgd.decay = if kernel { sgd.decay } else { 0.0 };
-                optim::nesterov(self.cpu, sgd, &gradients, value, m);
+                optim::nesterov(self.cpu, sgd, gradients, value, m);
             }
             None => return,
         }
@@ -261,6 +267,11 @@ impl Core {
         }
     }
 
+    /// The shards of this batch.
+    pub(crate) fn active(&self) -> &[RwLock<Shard>] {
+        &self.shards[..read(&self.context).shards]
+    }
+
     fn norm(&self, i: usize) -> (usize, usize) {
         let Op::Norm { first, bn, .. } = self.network.nodes[i].op else {
             unreachable!("merges are of normalisations")
@@ -275,7 +286,7 @@ impl Core {
         state.total_m2.fill(0.0);
         let mut total =
             Moments { count: 0.0, mean: &mut state.total_mean, m2: &mut state.total_m2 };
-        for shard in &self.shards {
+        for shard in self.active() {
             let part = &read(shard).norms[bn];
             total.merge(part.count, |c| part.mean[c], |c| part.m2[c]);
         }
@@ -299,15 +310,19 @@ impl Core {
         let state = &mut *write(&self.norms[bn]);
         let c = state.mean.len();
         // The batch's gradients of gamma and beta stand in shard 0; the other shards hold zeroes.
-        let mut shards: [_; SHARDS] = std::array::from_fn(|s| write(&self.shards[s]));
+        let (head, rest) = self.active().split_first().expect("a batch has shards");
+        let head = &mut *write(head);
+        for shard in rest {
+            let part = &read(shard).norms[bn].sums;
+            head.norms[bn].sums.iter_mut().zip(part).for_each(|(sum, part)| *sum += part);
+        }
         for j in 0..c {
-            let total = |at: usize| shards.iter().map(|s| s.norms[bn].sums[at]).sum::<f64>();
-            let (d, tilted) = (total(j), total(c + j));
+            let (d, tilted) = (head.norms[bn].sums[j], head.norms[bn].sums[c + j]);
             let inverse = 1.0 / (state.total_m2[j] / state.count + EPSILON).sqrt();
             state.shift[j] = (d / state.count) as f32;
             state.tilt[j] = (tilted / state.count * inverse * inverse) as f32;
-            shards[0].gradients[first][j] = (tilted * inverse) as f32;
-            shards[0].gradients[first + 1][j] = d as f32;
+            head.gradients[first][j] = (tilted * inverse) as f32;
+            head.gradients[first + 1][j] = d as f32;
         }
     }
 

@@ -67,7 +67,7 @@ fn gradients(trainer: &Trainer) -> Vec<(String, Vec<f32>)> {
     let trained = tensors.filter(|(_, tensor)| tensor.role.trained());
     let summed = trained.map(|(i, tensor)| {
         let mut sum = vec![0.0_f32; tensor.len()];
-        for shard in &trainer.core.shards {
+        for shard in trainer.core.active() {
             let shard = read(shard);
             sum.iter_mut().zip(shard.gradients[i].iter()).for_each(|(sum, part)| *sum += part);
         }

@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Instant;
 
-use mobula_kernels::optim::{Adam, Nesterov, SHARDS};
+use mobula_kernels::optim::{Adam, Nesterov, SHARDS_MAX};
 use mobula_kernels::{Cpu, loss};
 
 use crate::config::{EpochArgs, Kernels, OptimizerKind, TrainerConfig};
@@ -19,7 +19,18 @@ use crate::program::Merge;
 use crate::random::{Purpose, Stream};
 use crate::schedule;
 
-/// Images that a shard takes at a time in evaluation and prediction.
+/// Shards that a batch is cut into, whatever the threads: of sixteen images at least, which share each
+/// reading of the weights and each writing of the gradients, but never fewer than four.
+fn shards_of(batch: usize) -> usize {
+    match batch {
+        0..128 => 4,
+        128..256 => 8,
+        _ => SHARDS_MAX,
+    }
+}
+
+/// Shards of evaluation and prediction, and images that each takes at a time.
+const INFER_SHARDS: usize = 8;
 const INFER_IMAGES: usize = 8;
 
 /// The variable that overrides `kernels = "auto"`: `portable` or `avx2`.
@@ -77,10 +88,11 @@ impl Trainer {
             epoch: 0,
             step: 0,
             batch: 0,
+            shards: INFER_SHARDS,
             update: None,
         };
         let machine = || std::thread::available_parallelism().map_or(1, usize::from);
-        let threads = config.threads.unwrap_or_else(machine).min(SHARDS);
+        let threads = config.threads.unwrap_or_else(machine).min(SHARDS_MAX);
         let how = How { cpu: cpu(config.kernels), fast: !config.exact, threads };
         let core = Arc::new(Core::new(how, network, context));
         let pool = Pool::new(Arc::clone(&core), threads)?;
@@ -234,6 +246,7 @@ impl Trainer {
         dropout: bool,
         update: Option<Update>,
     ) {
+        let shards = shards_of(batch.len());
         *write(&self.core.context) = Context {
             training: true,
             dropout,
@@ -244,12 +257,13 @@ impl Trainer {
             epoch: self.epoch,
             step: self.step,
             batch: batch.len(),
+            shards,
             update,
         };
         let (network, program) = (&self.core.network, &self.core.program);
-        for (s, shard) in self.core.shards.iter().enumerate() {
+        for (s, shard) in self.core.active().iter().enumerate() {
             let shard = &mut *write(shard);
-            let cut = |s: usize| s * batch.len() / SHARDS;
+            let cut = |s: usize| s * batch.len() / shards;
             let part = &batch[cut(s)..cut(s + 1)];
             // A shard may be empty, but its gradients are still summed.
             shard.fit_values(network, program, part.len().max(1));
@@ -266,7 +280,7 @@ impl Trainer {
             }
         }
         for (i, segment) in program.train.iter().enumerate() {
-            self.pool.run(Job::Train(i), SHARDS);
+            self.pool.run(Job::Train(i), shards);
             if segment.then != Merge::Update {
                 self.core.merge(segment.then);
             }
@@ -289,7 +303,7 @@ impl Trainer {
     }
 
     pub(crate) fn score(&self) -> loss::Score {
-        self.core.shards.iter().map(|shard| read(shard).score).fold(
+        self.core.active().iter().map(|shard| read(shard).score).fold(
             loss::Score::default(),
             |sum, part| loss::Score {
                 loss: sum.loss + part.loss,
@@ -353,7 +367,7 @@ impl Trainer {
         }
         let mut logits = Vec::with_capacity(pixels.len() / bytes * k);
         self.infer(pixels, None, &mut |trainer| {
-            for shard in &trainer.core.shards {
+            for shard in trainer.core.active() {
                 let shard = read(shard);
                 logits.extend_from_slice(
                     &shard.values[trainer.core.network.nodes.len()][..shard.images() * k],
@@ -369,22 +383,23 @@ impl Trainer {
         {
             let mut context = write(&self.core.context);
             (context.training, context.update) = (false, None);
+            context.shards = INFER_SHARDS;
         }
         self.core.use_moving_statistics();
-        let lot = SHARDS * INFER_IMAGES;
+        let lot = INFER_SHARDS * INFER_IMAGES;
         for (i, pixels) in pixels.chunks(lot * bytes).enumerate() {
             let n = pixels.len() / bytes;
             let labels = labels.map(|labels| &labels[i * lot..][..n]);
-            for (s, shard) in self.core.shards.iter().enumerate() {
+            for (s, shard) in self.core.active().iter().enumerate() {
                 let shard = &mut *write(shard);
-                let part = s * n / SHARDS..(s + 1) * n / SHARDS;
+                let part = s * n / INFER_SHARDS..(s + 1) * n / INFER_SHARDS;
                 shard.fit_values(&self.core.network, &self.core.program, part.len().max(1));
                 shard.clear();
                 shard.pixels.extend_from_slice(&pixels[part.start * bytes..part.end * bytes]);
                 shard.labels.extend_from_slice(labels.map_or(&[], |labels| &labels[part.clone()]));
                 shard.indices.extend(part.map(|i| i as u32));
             }
-            self.pool.run(Job::Infer, SHARDS);
+            self.pool.run(Job::Infer, INFER_SHARDS);
             seen(self);
         }
     }

@@ -34,6 +34,8 @@ pub(crate) trait Isa: Copy {
     fn add(self, a: Self::V, b: Self::V) -> Self::V;
     fn sub(self, a: Self::V, b: Self::V) -> Self::V;
     fn mul(self, a: Self::V, b: Self::V) -> Self::V;
+    fn div(self, a: Self::V, b: Self::V) -> Self::V;
+    fn sqrt(self, a: Self::V) -> Self::V;
     /// The first lane.
     fn lane(self, v: Self::V) -> f32;
     /// Where a > b the lanes of `yes`, else of `no`.
