@@ -10,12 +10,17 @@ use crate::Cpu;
 use crate::arch::kernel;
 use crate::arch::tile::Finish;
 use crate::arch::winograd::{self, PLANES, SIDE, Tiles, plane};
+use crate::arch::{Lanes, winograd_weights};
 use crate::conv::Layer;
 use crate::map::{Stack, StackMut};
 use crate::shape::{Conv, Map, R};
 
 /// Tiles whose planes are worked on at a time.
 const TILES: usize = 48;
+
+/// Rows and lanes of the largest register tile.
+const ROWS_MAX: usize = 12;
+const LANES_MAX: usize = 16;
 
 /// Channels below which the transforms cost more than they save.
 const CHANNELS_MIN: usize = 8;
@@ -65,7 +70,8 @@ impl Winograd {
         let tiles = (self.tiles() * images).min(TILES);
         let (c, k) = (self.conv.input.c, self.conv.k);
         let planes = |a: usize, b: usize| PLANES * (plane(tiles, a) + plane(tiles, b));
-        planes(c.max(k), cpu.panel()).max(planes(c, k) + winograd::block_len(12, 16))
+        planes(c.max(k), cpu.panel())
+            .max(planes(c, k) + winograd_weights::block_len(ROWS_MAX, LANES_MAX))
     }
 }
 
@@ -91,28 +97,47 @@ fn parts(tiles: usize) -> impl Iterator<Item = Range<usize>> {
 }
 
 kernel! {
-    fn run_pack[isa](w: &[f32], c: usize, k: usize, turned: bool, packed: &mut [f32]) {
+    /// Lanes are output channels, which stand together in `w` [3, 3, c, k].
+    fn run_pack[isa](w: &[f32], c: usize, k: usize, packed: &mut [f32]) {
         let width = 2 * I::LANES;
-        // What a product sums over, and what it gives.
-        let (from, to) = if turned { (k, c) } else { (c, k) };
         assert_eq!(w.len(), R * R * c * k, "weights of another shape");
-        assert_eq!(packed.len(), PLANES * from * to.next_multiple_of(width), "other packed size");
-        for (block, panel) in packed.chunks_exact_mut(PLANES * from * width).enumerate() {
-            for i in 0..from {
-                for half in 0..2 {
-                    let first = block * width + half * I::LANES;
-                    let weight = |tap: usize, j: usize| match (first + j < to, turned) {
-                        (false, _) => 0.0,
-                        (true, false) => w[(tap * c + i) * k + first + j],
-                        (true, true) => w[((R * R - 1 - tap) * c + first + j) * k + i],
-                    };
-                    let mut lanes = [[0.0; 16]; R * R];
-                    for (tap, lanes) in lanes.iter_mut().enumerate() {
-                        for (j, lane) in lanes[..I::LANES].iter_mut().enumerate() {
-                            *lane = weight(tap, j);
-                        }
+        assert_eq!(packed.len(), PLANES * c * k.next_multiple_of(width), "other packed size");
+        for (block, panel) in packed.chunks_exact_mut(PLANES * c * width).enumerate() {
+            for i in 0..c {
+                for half in [0, I::LANES] {
+                    let lanes = Lanes::of(isa, (block * width + half).min(k), k);
+                    let mut g = [[isa.zero(); R]; R];
+                    for (tap, g) in g.as_flattened_mut().iter_mut().enumerate() {
+                        *g = lanes.get(isa, w, (tap * c + i) * k + lanes.at);
                     }
-                    winograd::put_filter(isa, &lanes, i * width + half * I::LANES, from * width, panel);
+                    winograd_weights::put_filter(isa, g, i * width + half, c * width, panel);
+                }
+            }
+        }
+    }
+}
+
+kernel! {
+    /// Lanes are input channels, `k` apart in `w` [3, 3, c, k]; filters are turned round.
+    fn run_pack_turned[isa](w: &[f32], c: usize, k: usize, packed: &mut [f32]) {
+        let width = 2 * I::LANES;
+        assert_eq!(w.len(), R * R * c * k, "weights of another shape");
+        assert_eq!(packed.len(), PLANES * k * c.next_multiple_of(width), "other packed size");
+        for (block, panel) in packed.chunks_exact_mut(PLANES * k * width).enumerate() {
+            for half in [0, I::LANES] {
+                let first = (block * width + half).min(c);
+                let count = (c - first).min(I::LANES);
+                for i in 0..k {
+                    let mut g = [[isa.zero(); R]; R];
+                    for (tap, g) in g.as_flattened_mut().iter_mut().enumerate() {
+                        let mut row = [0.0; LANES_MAX];
+                        let from = &w[((R * R - 1 - tap) * c + first) * k..][..count * k];
+                        for (to, from) in row.iter_mut().zip(from.chunks_exact(k)) {
+                            *to = from[i];
+                        }
+                        *g = Lanes::of(isa, 0, I::LANES).get(isa, &row, 0);
+                    }
+                    winograd_weights::put_filter(isa, g, i * width + half, k * width, panel);
                 }
             }
         }
@@ -151,25 +176,25 @@ kernel! {
     ) {
         let (images, c, k) = (x.images(), x.map.c, dy.map.c);
         let (from, at) = (tiles(x.map, images, 0), tiles(dy.map, images, dy.map.origin()));
-        let (block, scratch) = scratch.split_at_mut(winograd::block_len(I::ROWS, I::LANES));
+        let (block, scratch) = scratch.split_at_mut(winograd_weights::block_len(I::ROWS, I::LANES));
         for range in parts(from.count) {
             let fresh = fresh && range.start == 0;
             let (v, u) = scratch.split_at_mut(PLANES * plane(range.len(), c));
             winograd::spread(isa, &from, range.clone(), x.data, v);
-            winograd::widen_all(isa, &at, range.clone(), dy.data, u);
-            winograd::sum_weights(isa, (range.len(), c, k), (v, u), fresh, dw, block);
+            winograd_weights::widen_all(isa, &at, range.clone(), dy.data, u);
+            winograd_weights::sum_weights(isa, (range.len(), c, k), (v, u), fresh, dw, block);
         }
     }
 }
 
 /// Transforms `w` [3, 3, C, K] for [`forward`].
 pub fn pack(cpu: Cpu, wino: Winograd, w: &[f32], packed: &mut [f32]) {
-    run_pack(cpu, w, wino.conv.input.c, wino.conv.k, false, packed);
+    run_pack(cpu, w, wino.conv.input.c, wino.conv.k, packed);
 }
 
 /// Transforms `w` [3, 3, C, K] for [`input_grad`]: filters turned round, channels exchanged.
 pub fn pack_turned(cpu: Cpu, wino: Winograd, w: &[f32], packed: &mut [f32]) {
-    run_pack(cpu, w, wino.conv.input.c, wino.conv.k, true, packed);
+    run_pack_turned(cpu, w, wino.conv.input.c, wino.conv.k, packed);
 }
 
 /// Transformed weights and what comes after them.

@@ -8,6 +8,7 @@ mod avx512;
 mod scalar;
 pub(crate) mod tile;
 pub(crate) mod winograd;
+pub(crate) mod winograd_weights;
 
 #[cfg(target_arch = "x86_64")]
 pub(crate) use avx2::Avx2Fma;
