@@ -16,7 +16,7 @@ use crate::map::{Stack, StackMut};
 use crate::shape::{Conv, Map, R};
 
 /// Tiles whose planes are worked on at a time.
-const TILES: usize = 48;
+const TILES: usize = 32;
 
 /// Rows and lanes of the largest register tile.
 const ROWS_MAX: usize = 12;

@@ -29,7 +29,7 @@ pub(crate) enum Merge {
 
 /// Pixels of a lot at least: enough tiles for a convolution to read its weights seldom, few enough
 /// maps to stay in the cache.
-const LOT_PIXELS: usize = 768;
+const LOT_PIXELS: usize = 512;
 
 /// Images that go through a group of steps together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
