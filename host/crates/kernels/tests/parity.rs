@@ -7,92 +7,15 @@ use mobula_kernels::conv::{self, Layer};
 use mobula_kernels::map::{self, Dropout, View, ViewMut};
 use mobula_kernels::norm::{self, Centre, Moments, Norm};
 use mobula_kernels::optim::{self, Adam, Nesterov};
-use mobula_kernels::shape::{Conv, Map};
+use mobula_kernels::shape::Map;
 
-use common::{noise, noise_map, on_all, walk};
-
-fn shapes() -> Vec<Conv> {
-    let mut shapes = Vec::new();
-    for (h, w) in [(8, 8), (5, 7), (4, 4), (1, 1), (2, 6)] {
-        for (c, k) in [(3, 8), (8, 10), (5, 33), (16, 64), (20, 47)] {
-            shapes.extend([1, 2].map(|stride| Conv::new(Map::new(h, w, c), k, stride)));
-        }
-    }
-    shapes
-}
+use common::{noise, noise_map, on_all};
 
 fn close(what: &str, got: &[f32], want: &[f64]) {
     assert_eq!(got.len(), want.len());
     for (i, (got, want)) in got.iter().zip(want).enumerate() {
         let error = (f64::from(*got) - want).abs();
         assert!(error <= 2e-6 * (want.abs() + 4.0), "{what}[{i}]: {got} for {want}");
-    }
-}
-
-#[test]
-fn convolutions_forward_agree_with_plain_sums() {
-    for (seed, conv) in shapes().into_iter().enumerate() {
-        let (c, k, seed) = (conv.input.c, conv.k, seed as u64);
-        let (x, w) = (noise_map(seed, conv.input), noise(seed + 900, conv.weights()));
-        let bias = noise(seed + 500, k);
-        let mut want = vec![0.0; conv.output().len()];
-        walk(conv, |o, i, f| {
-            for a in 0..c {
-                for b in 0..k {
-                    want[o + b] += f64::from(x[i + a]) * f64::from(w[f + a * k + b]);
-                }
-            }
-        });
-        let biases = bias.iter().cycle();
-        want.iter_mut().zip(biases).for_each(|(want, b)| *want = (*want + f64::from(*b)).max(0.0));
-        let got = on_all("forward", |cpu| {
-            let mut packed = vec![9.0; conv::packed_len(cpu, 9 * c, k)];
-            conv::pack(cpu, &w, k, &mut packed);
-            let layer = Layer { packed: &packed, bias: &bias, slope: 0.0 };
-            let mut y = vec![7.0; conv.output().len()];
-            conv::forward(cpu, conv, &x, layer, conv.output(), &mut y);
-            y
-        });
-        close(&format!("{conv:?}"), &got, &want);
-    }
-}
-
-#[test]
-fn convolution_gradients_agree_with_plain_sums() {
-    for (seed, conv) in shapes().into_iter().enumerate() {
-        let (c, k, seed) = (conv.input.c, conv.k, seed as u64);
-        let (x, w) = (noise_map(seed, conv.input), noise(seed + 900, conv.weights()));
-        let dy = noise(seed + 300, conv.output().len());
-        let mut dy_padded = vec![0.0; conv.output().padded().len()];
-        for (y, line) in dy.chunks_exact(conv.output().row()).enumerate() {
-            dy_padded[conv.output().padded().line(y)].copy_from_slice(line);
-        }
-        let mut dw = vec![0.0; conv.weights()];
-        let mut dx = vec![0.0; conv.input.len()];
-        walk(conv, |o, i, f| {
-            for a in 0..c {
-                for b in 0..k {
-                    dw[f + a * k + b] += f64::from(x[i + a]) * f64::from(dy[o + b]);
-                    dx[i + a] += f64::from(w[f + a * k + b]) * f64::from(dy[o + b]);
-                }
-            }
-        });
-        let got = on_all("weight gradient", |cpu| {
-            let mut dw = vec![7.0; conv.weights()];
-            conv::weight_grad(cpu, conv, &x, &dy_padded, true, &mut dw);
-            conv::weight_grad(cpu, conv, &x, &dy_padded, false, &mut dw);
-            dw
-        });
-        close("dw", &got, &dw.iter().map(|v| 2.0 * v).collect::<Vec<_>>());
-        let got = on_all("input gradient", |cpu| {
-            let mut packed = vec![9.0; conv::packed_len(cpu, 9 * k, c)];
-            conv::pack_turned(cpu, conv, &w, &mut packed);
-            let mut dx = vec![7.0; conv.input.values()];
-            conv::input_grad(cpu, conv, &dy_padded, &packed, conv.input.plain(), &mut dx);
-            dx
-        });
-        let inside = (0..conv.input.h).flat_map(|y| dx[conv.input.line(y)].to_vec());
-        close("dx", &got, &inside.collect::<Vec<_>>());
     }
 }
 
