@@ -2,6 +2,7 @@
 //!
 //! It starts other programs (cargo, rustup, our own) and says what it runs; it holds no logic of the product.
 
+mod arm;
 mod demo;
 mod plugins;
 mod run;

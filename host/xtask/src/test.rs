@@ -6,8 +6,8 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::plugins;
 use crate::run::{cargo, say, setup};
+use crate::{arm, plugins};
 
 pub(crate) fn test() -> Result<()> {
     setup()?;
@@ -16,26 +16,30 @@ pub(crate) fn test() -> Result<()> {
     plugins::build()?;
     // One profile for everything: the sandbox's dependencies are built once.
     cargo(&["clippy", "--release", "--workspace", "--all-targets", "--", "-D", "warnings"])?;
-    count(&["test", "--release", "--workspace", "--no-fail-fast"])
+    let mut here = Command::new("cargo");
+    here.args(["test", "--release", "--workspace", "--no-fail-fast"]);
+    count([Some(here), arm::test(&["--no-fail-fast"])?].into_iter().flatten())
 }
 
-/// Runs the tests, shows what they print, and ends with how many there were of all programs together.
-fn count(args: &[&str]) -> Result<()> {
-    say(&format!("+ cargo {}", args.join(" ")));
-    let mut tests = Command::new("cargo").args(args).stdout(Stdio::piped()).spawn()?;
-    let (mut passed, mut failed) = (0, 0);
-    for line in BufReader::new(tests.stdout.take().context("no output of cargo")?).lines() {
-        let line = line?;
-        if let Some(result) = line.strip_prefix("test result: ") {
-            passed += number_before(result, " passed");
-            failed += number_before(result, " failed");
+/// Runs the suites, shows what they print, and ends with how many tests there were of all together.
+fn count(suites: impl IntoIterator<Item = Command>) -> Result<()> {
+    let (mut passed, mut failed, mut whole) = (0, 0, true);
+    for mut suite in suites {
+        say(&format!("+ {suite:?}"));
+        let mut tests = suite.stdout(Stdio::piped()).spawn()?;
+        for line in BufReader::new(tests.stdout.take().context("no output of cargo")?).lines() {
+            let line = line?;
+            if let Some(result) = line.strip_prefix("test result: ") {
+                passed += number_before(result, " passed");
+                failed += number_before(result, " failed");
+            }
+            writeln!(std::io::stdout(), "{line}")?;
         }
-        writeln!(std::io::stdout(), "{line}")?;
+        whole &= tests.wait()?.success();
     }
-    let status = tests.wait()?;
     writeln!(std::io::stdout(), "{passed} passed, {failed} failed")?;
-    if !status.success() {
-        bail!("some tests failed, or could not be built ({status})");
+    if !whole {
+        bail!("some tests failed, or could not be built");
     }
     Ok(())
 }

@@ -5,6 +5,8 @@
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+#[cfg(target_arch = "aarch64")]
+mod neon;
 mod scalar;
 pub(crate) mod tile;
 pub(crate) mod winograd;
@@ -14,6 +16,8 @@ pub(crate) mod winograd_weights;
 pub(crate) use avx2::Avx2Fma;
 #[cfg(target_arch = "x86_64")]
 pub(crate) use avx512::Avx512;
+#[cfg(target_arch = "aarch64")]
+pub(crate) use neon::Neon;
 pub(crate) use scalar::Scalar;
 
 /// Lanes of f32 and the few operations that the register tiles need. A value of the type is the
@@ -120,6 +124,8 @@ pub(crate) enum Kind {
     Avx2Fma(Avx2Fma),
     #[cfg(target_arch = "x86_64")]
     Avx512(Avx512),
+    #[cfg(target_arch = "aarch64")]
+    Neon(Neon),
 }
 
 /// The instruction set that kernels run on. All give the same bits; only the speed differs.
@@ -130,11 +136,7 @@ impl Cpu {
     /// The fastest that this processor has.
     #[must_use]
     pub fn detect() -> Self {
-        #[cfg(target_arch = "x86_64")]
-        if let Some(found) = Self::avx512().or_else(Self::avx2) {
-            return found;
-        }
-        Self::portable()
+        Self::avx512().or_else(Self::avx2).or_else(Self::neon).unwrap_or_else(Self::portable)
     }
 
     /// Plain Rust, on any processor.
@@ -161,13 +163,23 @@ impl Cpu {
         return None;
     }
 
+    /// NEON, on 64-bit ARM.
+    #[must_use]
+    pub fn neon() -> Option<Self> {
+        #[cfg(target_arch = "aarch64")]
+        return Neon::detect().map(|isa| Self(Kind::Neon(isa)));
+        #[cfg(not(target_arch = "aarch64"))]
+        return None;
+    }
+
     /// Every instruction set that runs here, the portable one first.
     #[must_use]
     pub fn all() -> Vec<Self> {
-        [Some(Self::portable()), Self::avx2(), Self::avx512()].into_iter().flatten().collect()
+        let vectors = [Self::avx2(), Self::avx512(), Self::neon()];
+        std::iter::once(Self::portable()).chain(vectors.into_iter().flatten()).collect()
     }
 
-    /// Its name: `portable`, `avx2` or `avx512`.
+    /// Its name: `portable`, `avx2`, `avx512` or `neon`.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self.0 {
@@ -176,6 +188,8 @@ impl Cpu {
             Kind::Avx2Fma(_) => "avx2",
             #[cfg(target_arch = "x86_64")]
             Kind::Avx512(_) => "avx512",
+            #[cfg(target_arch = "aarch64")]
+            Kind::Neon(_) => "neon",
         }
     }
 
@@ -188,6 +202,8 @@ impl Cpu {
             Kind::Avx2Fma(_) => Avx2Fma::LANES,
             #[cfg(target_arch = "x86_64")]
             Kind::Avx512(_) => Avx512::LANES,
+            #[cfg(target_arch = "aarch64")]
+            Kind::Neon(_) => Neon::LANES,
         }
     }
 }
@@ -226,6 +242,9 @@ macro_rules! kernel {
                     // SAFETY: an `Avx512` exists only where `detect` found these features.
                     unsafe { avx512(isa, $($arg),*) }
                 }
+                // Part of the target, so it needs no function of its own.
+                #[cfg(target_arch = "aarch64")]
+                $crate::arch::Kind::Neon(isa) => generic(isa, $($arg),*),
             }
         }
     };

@@ -1,0 +1,52 @@
+//! The kernels' tests on 64-bit ARM, in an emulator: that NEON gives the bits that all others give.
+
+use std::process::Command;
+
+use anyhow::Result;
+
+use crate::run::{run, say};
+
+const TARGET: &str = "aarch64-unknown-linux-gnu";
+const LINKER: &str = "aarch64-linux-gnu-gcc";
+const EMULATOR: &str = "qemu-aarch64";
+/// Debian's packages of both, and of the C library that tests are linked to.
+const PACKAGES: [&str; 3] = ["gcc-aarch64-linux-gnu", "libc6-dev-arm64-cross", "qemu-user"];
+/// Random shapes of each property: the emulator is some thirty times slower.
+const CASES: &str = "16";
+
+/// Runs them where linker and emulator are, or can be installed; says how to get them elsewhere.
+pub(crate) fn test(args: &[&str]) -> Result<Option<Command>> {
+    if !(found(LINKER) && found(EMULATOR)) && !install() {
+        say(&format!(
+            "NEON is not tested: `apt-get install {}` brings linker and emulator",
+            PACKAGES.join(" ")
+        ));
+        return Ok(None);
+    }
+    run("rustup", &["target", "add", TARGET])?;
+    let mut tests = Command::new("cargo");
+    tests
+        .args(["test", "--release", "-p", "mobula-kernels", "--target", TARGET])
+        .args(args)
+        .env("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER", LINKER)
+        .env(
+            "CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER",
+            format!("{EMULATOR} -L /usr/aarch64-linux-gnu"),
+        )
+        .env("PROPTEST_CASES", CASES);
+    Ok(Some(tests))
+}
+
+fn found(program: &str) -> bool {
+    Command::new(program).arg("--version").output().is_ok()
+}
+
+/// Debian's packages, where this is Debian and we may.
+fn install() -> bool {
+    let mut args = vec!["install", "-y", "--no-install-recommends"];
+    args.extend(PACKAGES);
+    let install = || run("apt-get", &args).is_ok();
+    let root = std::env::var("USER").is_ok_and(|user| user == "root")
+        || Command::new("id").arg("-u").output().is_ok_and(|id| id.stdout.trim_ascii() == b"0");
+    found("apt-get") && root && (install() || (run("apt-get", &["update"]).is_ok() && install()))
+}
