@@ -18,7 +18,7 @@ pub(crate) fn test() -> Result<()> {
     cargo(&["clippy", "--release", "--workspace", "--all-targets", "--", "-D", "warnings"])?;
     let mut here = Command::new("cargo");
     here.args(["test", "--release", "--workspace", "--no-fail-fast"]);
-    count([Some(here), arm::test(&["--no-fail-fast"])?].into_iter().flatten())
+    count([Some(here), arm::tests()?].into_iter().flatten())
 }
 
 /// Runs the suites, shows what they print, and ends with how many tests there were of all together.

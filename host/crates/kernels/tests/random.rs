@@ -7,7 +7,7 @@ use mobula_kernels::map::{self, Dropout, View, ViewMut};
 use mobula_kernels::norm::{self, Centre, Norm};
 use mobula_kernels::shape::{Conv, Map};
 use mobula_kernels::winograd::Winograd;
-use proptest::prelude::{Just, ProptestConfig, Strategy, prop_oneof, proptest};
+use proptest::prelude::{Just, Strategy, prop_oneof, proptest};
 
 use common::{Problem, noise, noise_map, on_all};
 
@@ -26,8 +26,6 @@ fn pooled_maps() -> impl Strategy<Value = Map> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
-
     #[test]
     fn direct_convolutions_agree(
         map in maps(),
