@@ -8,8 +8,10 @@ mod core;
 mod data;
 mod epoch;
 mod error;
+mod memory;
 mod model;
 mod network;
+mod parse;
 mod pool;
 mod program;
 mod random;
@@ -17,6 +19,7 @@ mod schedule;
 mod shard;
 mod snapshot;
 mod step;
+mod summary;
 mod trainer;
 
 #[cfg(test)]
@@ -26,6 +29,7 @@ pub use config::{EpochArgs, Kernels, OptimizerKind, ScheduleKind, TrainerConfig}
 pub use data::Images;
 pub use epoch::{EpochReport, Evaluation, Progress};
 pub use error::TrainError;
+pub use memory::MemoryReport;
 pub use model::PRESETS;
-pub use network::LayerSummary;
+pub use summary::{Flops, LayerSummary};
 pub use trainer::Trainer;

@@ -2,9 +2,11 @@
 //! and after a restore, and against hostile input.
 
 mod differences;
+mod files;
 mod golden;
 mod input;
 mod same;
+mod summary;
 
 use std::ops::ControlFlow;
 

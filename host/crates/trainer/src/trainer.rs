@@ -13,11 +13,12 @@ use crate::data::Images;
 use crate::epoch::{EpochReport, Evaluation, Progress};
 use crate::error::TrainError;
 use crate::model;
-use crate::network::{LayerSummary, Network, Role};
+use crate::network::{Network, Role};
 use crate::pool::Pool;
 use crate::program::Merge;
 use crate::random::{Purpose, Stream};
 use crate::schedule;
+use crate::summary::LayerSummary;
 
 /// Images that a shard takes at a time in evaluation and prediction.
 const INFER_IMAGES: usize = 8;
