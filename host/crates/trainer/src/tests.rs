@@ -5,8 +5,10 @@ mod differences;
 mod files;
 mod golden;
 mod input;
+mod recipe;
 mod same;
 mod summary;
+mod versions;
 
 use std::ops::ControlFlow;
 
