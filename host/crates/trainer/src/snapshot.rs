@@ -118,7 +118,8 @@ impl Trainer {
         let metadata = HashMap::from([(ENTRY.to_owned(), state)]);
         let mut bytes =
             self.write(&names(&self.core.network, self.config.optimizer), Some(metadata));
-        seal(&mut bytes);
+        let sealed = seal(&mut bytes);
+        assert!(sealed, "a snapshot has a place for its checksum");
         bytes
     }
 
@@ -233,11 +234,12 @@ fn checksum(bytes: &[u8], at: &std::ops::Range<usize>) -> String {
     hasher.finalize().to_hex().to_string()
 }
 
-/// Writes the checksum into its place.
-pub(crate) fn seal(bytes: &mut [u8]) {
-    let at = checksum_at(bytes).expect("a snapshot has a place for its checksum");
+/// Writes the checksum into its place; false if there is none.
+pub(crate) fn seal(bytes: &mut [u8]) -> bool {
+    let Some(at) = checksum_at(bytes) else { return false };
     let checksum = checksum(bytes, &at);
     bytes[at].copy_from_slice(checksum.as_bytes());
+    true
 }
 
 /// A snapshot's state, once version and checksum are as they must be.

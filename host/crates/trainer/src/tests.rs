@@ -4,6 +4,7 @@
 mod differences;
 mod files;
 mod golden;
+mod hostile;
 mod input;
 mod recipe;
 mod same;

@@ -49,7 +49,7 @@ fn an_unknown_version_is_named() {
     let field = br#"\"version\":"#;
     let at = later.windows(field.len()).position(|part| part == field).unwrap() + field.len();
     later[at] = b'7';
-    crate::snapshot::seal(&mut later);
+    assert!(crate::snapshot::seal(&mut later));
     let error = Trainer::restore(&later, Some(1)).unwrap_err().to_string();
     assert!(error.contains("version 7") && error.contains("reads 1 to 2"), "{error}");
 }
