@@ -11,7 +11,7 @@ use mobula_kernels::winograd::{self, Winograd};
 use mobula_kernels::{Cpu, conv};
 
 use crate::buffer::Buffer;
-use crate::network::{Network, Op};
+use crate::network::{Network, Node, Op};
 use crate::pool::Work;
 use crate::program::{Merge, Program};
 use crate::shard::Shard;
@@ -181,7 +181,7 @@ impl Core {
             total_m2: vec![0.0; c],
         };
         let norms = network.nodes.iter().filter(|node| matches!(node.op, Op::Norm { .. }));
-        let norms = norms.map(|node| RwLock::new(norm(node.to.c))).collect();
+        let norms = norms.map(|node| RwLock::new(norm(node.from.c))).collect();
         let mut update_order: Vec<_> =
             (0..network.tensors.len()).filter(|i| network.tensors[*i].role.trained()).collect();
         update_order.sort_by_key(|i| std::cmp::Reverse(network.tensors[*i].len()));
@@ -236,26 +236,53 @@ impl Core {
             _ => false,
         });
         let Some((at, node)) = node else { return };
-        let (k, c) = (node.to.c, node.from.c);
         let Param { value, forward, backward, .. } = &mut *write(&self.params[i]);
-        if let Some(wino) = self.winograd[at] {
-            winograd::pack(self.cpu, wino, value, fit(forward, wino.packed_len(self.cpu)));
-            if at > 0 {
-                let backward = fit(backward, wino.turned_len(self.cpu));
-                winograd::pack_turned(self.cpu, wino, value, backward);
-            }
-            return;
+        let lens = self.packed_lens(at);
+        let (forward, backward) = (fit(forward, lens[0]), fit(backward, lens[1]));
+        let (cpu, k) = (self.cpu, node.to.c);
+        match self.winograd[at] {
+            Some(wino) => winograd::pack(cpu, wino, value, forward),
+            None => conv::pack(cpu, value, k, forward),
         }
-        let rows = value.len() / k;
-        conv::pack(self.cpu, value, k, fit(forward, conv::packed_len(self.cpu, rows, k)));
         if at == 0 {
             return;
         }
-        let backward = fit(backward, conv::packed_len(self.cpu, rows / c * k, c));
-        match node.op {
-            Op::Conv { conv, .. } => conv::pack_turned(self.cpu, conv, value, backward),
-            _ => conv::pack_transposed(self.cpu, value, k, backward),
+        match (node.op, self.winograd[at]) {
+            (Op::Conv { .. }, Some(wino)) => winograd::pack_turned(cpu, wino, value, backward),
+            (Op::Conv { conv, .. }, None) => conv::pack_turned(cpu, conv, value, backward),
+            _ => conv::pack_transposed(cpu, value, k, backward),
         }
+    }
+
+    /// Floats of all weights in the kernels' order.
+    pub(crate) fn packed_len(&self) -> usize {
+        (0..self.network.nodes.len()).map(|at| self.packed_lens(at).iter().sum::<usize>()).sum()
+    }
+
+    /// Floats of node `at`'s weights in the kernels' order, forward and backward.
+    fn packed_lens(&self, at: usize) -> [usize; 2] {
+        let Node { op, from, to, .. } = self.network.nodes[at];
+        let (c, k) = (from.c, to.c);
+        let [forward, backward] = match (op, self.winograd[at]) {
+            (Op::Conv { .. }, Some(wino)) => [wino.packed_len(self.cpu), wino.turned_len(self.cpu)],
+            (Op::Conv { conv, .. }, None) => {
+                let rows = conv.weights() / k;
+                [(rows, k), (rows / c * k, c)].map(|(n, k)| conv::packed_len(self.cpu, n, k))
+            }
+            (Op::Dense { .. }, _) => {
+                [(c, k), (k, c)].map(|(n, k)| conv::packed_len(self.cpu, n, k))
+            }
+            _ => [0, 0],
+        };
+        // Nothing needs the gradient of the pixels.
+        [forward, if at > 0 { backward } else { 0 }]
+    }
+
+    /// Floats of the scratch of all threads.
+    pub(crate) fn scratch_len(&self) -> usize {
+        let len =
+            |scratch: &Mutex<Buffer>| scratch.lock().unwrap_or_else(PoisonError::into_inner).len();
+        self.scratch.iter().map(len).sum()
     }
 
     /// Merges what the shards found, in their order.

@@ -20,18 +20,18 @@ pub enum TrainError {
          a network file"
     )]
     UnknownModel(String),
-    /// The network file does not parse.
+    /// The network file is no TOML, or not a network's.
     #[error("the network file is not valid: {0}")]
-    Parse(#[from] toml::de::Error),
-    /// A layer does not fit what comes before it.
+    File(String),
+    /// A layer is not known, or does not fit what comes before it.
     #[error("layer {index} ({kind}) of network `{network}`: {reason}")]
     Layer {
         /// The network's name.
         network: String,
         /// Position in the file, from 1.
         index: usize,
-        /// `conv`, `dense`, ...
-        kind: &'static str,
+        /// `conv`, `dense`, or what stands there instead.
+        kind: String,
         /// What does not fit and what would.
         reason: String,
     },

@@ -9,24 +9,31 @@ mod core;
 mod data;
 mod epoch;
 mod error;
+mod memory;
 mod model;
 mod network;
+mod parse;
 mod pool;
 mod program;
 mod random;
+mod recipe;
 mod schedule;
+mod settings;
 mod shard;
 mod snapshot;
 mod step;
+mod summary;
 mod trainer;
 
 #[cfg(test)]
 mod tests;
 
-pub use config::{EpochArgs, Kernels, OptimizerKind, ScheduleKind, TrainerConfig};
+pub use config::{EpochArgs, Kernels, OptimizerKind, Recipe, ScheduleKind, TrainerConfig};
 pub use data::Images;
 pub use epoch::{EpochReport, Evaluation, Progress};
 pub use error::TrainError;
+pub use memory::MemoryReport;
 pub use model::PRESETS;
-pub use network::LayerSummary;
+pub use settings::TrainerSettings;
+pub use summary::{Flops, LayerSummary};
 pub use trainer::Trainer;

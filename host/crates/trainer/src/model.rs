@@ -1,6 +1,5 @@
-//! The network file: its layers as written, and the presets. Shapes are `network`'s business.
-
-use serde::Deserialize;
+//! The network file: its layers as written, and the presets. How it is read is `parse`'s business,
+//! shapes are `network`'s.
 
 use crate::error::TrainError;
 
@@ -12,24 +11,20 @@ pub const PRESETS: [(&str, &str); 3] = [
 ];
 
 /// A network file.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug)]
 pub(crate) struct Model {
     pub(crate) name: String,
     /// Height, width, channels.
     pub(crate) input: [usize; 3],
-    #[serde(rename = "layer")]
     pub(crate) layers: Vec<Layer>,
 }
 
 /// One layer as written.
-#[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Layer {
     /// 3 × 3, Keras' "same" padding.
     Conv {
         filters: usize,
-        #[serde(default = "one")]
         stride: usize,
     },
     BatchNorm {},
@@ -45,10 +40,6 @@ pub(crate) enum Layer {
         units: usize,
     },
     GlobalAvgPool {},
-}
-
-fn one() -> usize {
-    1
 }
 
 impl Layer {

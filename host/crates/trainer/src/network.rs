@@ -4,10 +4,11 @@ use mobula_kernels::map;
 use mobula_kernels::shape::{Conv, Map};
 
 use crate::error::TrainError;
-use crate::model::{Layer, Model};
+use crate::model::Layer;
+use crate::parse;
+use crate::summary::{Flops, LayerSummary};
 
 /// Bounds on a network file, far above what a CPU can train, so that no file takes all memory.
-const LAYERS_MAX: usize = 512;
 const SIDE_MAX: usize = 1024;
 const WIDTH_MAX: usize = 65_536;
 const PARAMETERS_MAX: usize = 1 << 28;
@@ -95,17 +96,6 @@ pub(crate) struct Node {
     pub(crate) d_to: Map,
 }
 
-/// A layer in a summary.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
-pub struct LayerSummary {
-    /// `conv1`, `relu`, ...
-    pub layer: String,
-    /// H, W, C, or units after a flatten.
-    pub output: Vec<usize>,
-    /// Parameters, BatchNorm statistics included.
-    pub parameters: usize,
-}
-
 /// The whole network.
 #[derive(Clone, Debug)]
 pub(crate) struct Network {
@@ -119,15 +109,12 @@ pub(crate) struct Network {
 impl Network {
     /// Parses a network file and works out every shape.
     pub(crate) fn parse(text: &str) -> Result<Self, TrainError> {
-        let model: Model = toml::from_str(text)?;
+        let model = parse::model(text)?;
         let fail = |reason: String| TrainError::Network { network: model.name.clone(), reason };
         let [h, w, c] = model.input;
-        if model.layers.len() > LAYERS_MAX {
-            return Err(fail(format!("{} layers; at most {LAYERS_MAX}", model.layers.len())));
-        }
         if ![h, w].iter().all(|side| (1..=SIDE_MAX).contains(side)) || !(1..=64).contains(&c) {
             return Err(fail(format!(
-                "input {h} x {w} x {c}; sides of 1 to {SIDE_MAX}, 1 to 64 channels"
+                "input {h} × {w} × {c}; sides of 1 to {SIDE_MAX}, 1 to 64 channels"
             )));
         }
         let mut builder = Builder::new(Map::new(h, w, c));
@@ -135,7 +122,7 @@ impl Network {
             builder.add(*layer, &model.layers[i + 1..]).map_err(|reason| TrainError::Layer {
                 network: model.name.clone(),
                 index: i + 1,
-                kind: layer.kind(),
+                kind: layer.kind().to_owned(),
                 reason,
             })?;
         }
@@ -177,7 +164,7 @@ impl Builder {
     }
 
     fn add(&mut self, layer: Layer, rest: &[Layer]) -> Result<(), String> {
-        let before = self.network.parameters();
+        let (nodes, tensors) = (self.network.nodes.len(), self.network.tensors.len());
         let done = self.absorbed > 0;
         self.absorbed = self.absorbed.saturating_sub(1);
         let name = match layer {
@@ -200,14 +187,15 @@ impl Builder {
             }
             _ => self.reshape(layer)?,
         };
-        let parameters = self.network.parameters();
-        if parameters > PARAMETERS_MAX || self.values > VALUES_MAX {
+        if self.network.parameters() > PARAMETERS_MAX || self.values > VALUES_MAX {
             return Err("the network is too large to train here".to_owned());
         }
         let Map { h, w, c, .. } = self.shape;
         let output = if self.flat { vec![c] } else { vec![h, w, c] };
-        let parameters = parameters - before;
-        self.network.summary.push(LayerSummary { layer: name, output, parameters });
+        let flops = Flops::of(&self.network.nodes, nodes);
+        let tensors = &self.network.tensors[tensors..];
+        let summary = LayerSummary::new(name, layer.kind(), output, tensors, flops);
+        self.network.summary.push(summary);
         Ok(())
     }
 
@@ -224,7 +212,7 @@ impl Builder {
 
     fn conv(&mut self, k: usize, stride: usize, rest: &[Layer]) -> Result<String, String> {
         if self.flat {
-            return Err("needs rows and columns, but its input is flat".to_owned());
+            return Err(self.needs_rows());
         }
         if !(1..=WIDTH_MAX).contains(&k) {
             return Err(format!("filters = {k}; give 1 to {WIDTH_MAX}"));
@@ -252,7 +240,7 @@ impl Builder {
     fn dense(&mut self, k: usize, slope: f32) -> Result<String, String> {
         if !self.flat {
             let Map { h, w, c, .. } = self.shape;
-            return Err(format!("its input is {h} x {w} x {c}; put a flatten layer before it"));
+            return Err(format!("its input is {h} × {w} × {c}; put a flatten layer before it"));
         }
         if !(1..=WIDTH_MAX).contains(&k) {
             return Err(format!("units = {k}; give 1 to {WIDTH_MAX}"));
@@ -285,17 +273,20 @@ impl Builder {
 
     fn reshape(&mut self, layer: Layer) -> Result<String, String> {
         match layer {
-            Layer::MaxPool {} if self.flat || self.shape.h < 2 || self.shape.w < 2 => {
-                return Err("needs at least two rows and columns".to_owned());
+            Layer::MaxPool {} | Layer::GlobalAvgPool {} if self.flat => {
+                return Err(self.needs_rows());
+            }
+            Layer::MaxPool {} if self.shape.h < 2 || self.shape.w < 2 => {
+                let Map { h, w, c, .. } = self.shape;
+                return Err(format!(
+                    "its input is {h} × {w} × {c}, and pooling needs at least 2 × 2; leave it out"
+                ));
             }
             Layer::MaxPool {} => self.push(Op::Pool { slope: self.slope }, map::pooled(self.shape)),
             Layer::Dropout { rate } if !(0.0..1.0).contains(&rate) => {
                 return Err(format!("rate = {rate}; give 0 to below 1"));
             }
             Layer::Dropout { rate } => self.push(Op::Dropout { rate }, self.shape),
-            Layer::GlobalAvgPool {} if self.flat => {
-                return Err("needs rows and columns, but its input is flat".to_owned());
-            }
             Layer::GlobalAvgPool {} => {
                 self.push(Op::GlobalPool, Map::new(1, 1, self.shape.c));
                 self.flat = true;
@@ -306,6 +297,15 @@ impl Builder {
             }
         }
         Ok(layer.kind().to_owned())
+    }
+
+    /// Why a layer of maps cannot come after one that made its input flat.
+    fn needs_rows(&self) -> String {
+        let c = self.shape.c;
+        format!(
+            "it needs rows and columns, but its input is flat ({c} values); put it before the \
+             flatten or global_avg_pool"
+        )
     }
 
     fn name(&mut self, counter: usize, kind: &str) -> String {

@@ -6,7 +6,7 @@ use std::ops::Range;
 use mobula_kernels::loss::Score;
 
 use crate::buffer::Buffer;
-use crate::network::{Network, Op};
+use crate::network::{Network, Op, Tensor};
 use crate::program::Program;
 
 /// A normalisation's sums over the shard.
@@ -51,15 +51,12 @@ impl Shard {
             return;
         }
         self.values_for = images;
-        let maps = network.nodes.iter().map(|node| node.to.len());
-        let lens = std::iter::once(network.input.len()).chain(maps);
-        let lens = lens.zip(&program.values).map(|(len, life)| len * life.images(images));
-        self.values = lens.map(Buffer::zeroed).collect();
+        self.values = value_lens(network, program, images).map(Buffer::zeroed).collect();
         self.norms.clear();
         for node in &network.nodes {
             if let Op::Norm { .. } = node.op {
-                let zero = || vec![0.0; node.to.c];
-                let sums = vec![0.0; 2 * node.to.c];
+                let zero = || vec![0.0; node.from.c];
+                let sums = vec![0.0; 2 * node.from.c];
                 self.norms.push(NormSums { count: 0.0, mean: zero(), m2: zero(), sums });
             }
         }
@@ -71,20 +68,10 @@ impl Shard {
             return;
         }
         self.grads_for = images;
-        let after = network.nodes.iter().zip(&program.grads[1..]);
-        let after = after.map(|(node, life)| node.d_to.len() * life.images(images));
-        // Nothing needs the gradient of the pixels.
-        self.grads = std::iter::once(0).chain(after).map(Buffer::zeroed).collect();
-        let inner = network.nodes.iter().enumerate().map(|(i, node)| match node.op {
-            Op::Conv { conv, direct: false, .. } => {
-                conv.output().padded().len() * program.lot(i, images)
-            }
-            Op::Dense { slope, .. } if slope != 1.0 => node.to.len() * images,
-            _ => 0,
-        });
-        self.inner = inner.map(Buffer::zeroed).collect();
+        self.grads = grad_lens(network, program, images).map(Buffer::zeroed).collect();
+        self.inner = inner_lens(network, program, images).map(Buffer::zeroed).collect();
         if self.gradients.is_empty() {
-            let len = |t: &crate::network::Tensor| if t.role.trained() { t.len() } else { 0 };
+            let len = |t: &Tensor| if t.role.trained() { t.len() } else { 0 };
             self.gradients = network.tensors.iter().map(|t| Buffer::zeroed(len(t))).collect();
         }
     }
@@ -102,6 +89,43 @@ impl Shard {
             norm.sums.fill(0.0);
         }
     }
+}
+
+/// Floats of each value of a shard of `images`.
+pub(crate) fn value_lens(
+    network: &Network,
+    program: &Program,
+    images: usize,
+) -> impl Iterator<Item = usize> {
+    let maps = network.nodes.iter().map(|node| node.to.len());
+    let lens = std::iter::once(network.input.len()).chain(maps);
+    lens.zip(&program.values).map(move |(len, life)| len * life.images(images))
+}
+
+/// Floats of each value's gradient in a shard of `images`; nothing needs that of the pixels.
+pub(crate) fn grad_lens(
+    network: &Network,
+    program: &Program,
+    images: usize,
+) -> impl Iterator<Item = usize> {
+    let after = network.nodes.iter().zip(&program.grads[1..]);
+    let after = after.map(move |(node, life)| node.d_to.len() * life.images(images));
+    std::iter::once(0).chain(after)
+}
+
+/// Floats of each node's inner gradient in a shard of `images`.
+pub(crate) fn inner_lens(
+    network: &Network,
+    program: &Program,
+    images: usize,
+) -> impl Iterator<Item = usize> {
+    network.nodes.iter().enumerate().map(move |(i, node)| match node.op {
+        Op::Conv { conv, direct: false, .. } => {
+            conv.output().padded().len() * program.lot(i, images)
+        }
+        Op::Dense { slope, .. } if slope != 1.0 => node.to.len() * images,
+        _ => 0,
+    })
 }
 
 /// Images of a buffer whose images have `len` values.

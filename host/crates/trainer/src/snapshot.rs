@@ -5,8 +5,10 @@
 //! the JSON of [`State`]. One entry, because their order is not fixed and equal states shall be
 //! equal bytes.
 //!
-//! Version 1. A reader refuses other versions; within one, tensors and fields are exactly those
-//! written here, so a new field is a new version.
+//! Version 2 has `exact` and `recipe` in its configuration. This reader takes version 1 too, which
+//! knew direct convolutions only, and goes on with them. Readers of version 1 refuse version 2.
+//! Within a version, tensors and fields are exactly those written here, so a new field is a new
+//! version, with a golden file of its own in `tests/golden`.
 
 use std::collections::HashMap;
 
@@ -23,7 +25,9 @@ use crate::trainer::Trainer;
 
 /// The metadata entry that marks a snapshot.
 const ENTRY: &str = "mobula.trainer";
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
+/// The oldest version that can still be read.
+const VERSION_MIN: u32 = 1;
 
 /// What stands before the checksum in the file, where the entry is JSON within JSON.
 const CHECKSUM_AFTER: &[u8] = br#"\"checksum\":\""#;
@@ -114,7 +118,8 @@ impl Trainer {
         let metadata = HashMap::from([(ENTRY.to_owned(), state)]);
         let mut bytes =
             self.write(&names(&self.core.network, self.config.optimizer), Some(metadata));
-        seal(&mut bytes);
+        let sealed = seal(&mut bytes);
+        assert!(sealed, "a snapshot has a place for its checksum");
         bytes
     }
 
@@ -229,11 +234,12 @@ fn checksum(bytes: &[u8], at: &std::ops::Range<usize>) -> String {
     hasher.finalize().to_hex().to_string()
 }
 
-/// Writes the checksum into its place.
-pub(crate) fn seal(bytes: &mut [u8]) {
-    let at = checksum_at(bytes).expect("a snapshot has a place for its checksum");
+/// Writes the checksum into its place; false if there is none.
+pub(crate) fn seal(bytes: &mut [u8]) -> bool {
+    let Some(at) = checksum_at(bytes) else { return false };
     let checksum = checksum(bytes, &at);
     bytes[at].copy_from_slice(checksum.as_bytes());
+    true
 }
 
 /// A snapshot's state, once version and checksum are as they must be.
@@ -242,19 +248,21 @@ fn state(bytes: &[u8]) -> Result<State, String> {
     let entry = header.metadata().as_ref().and_then(|metadata| metadata.get(ENTRY));
     let entry = entry.ok_or_else(|| format!("no `{ENTRY}` in its metadata"))?;
     let Version { version } = serde_json::from_str(entry).map_err(|e| format!("`{ENTRY}`: {e}"))?;
-    if version != VERSION {
-        return Err(format!("version {version}; this program reads {VERSION}"));
+    if !(VERSION_MIN..=VERSION).contains(&version) {
+        return Err(format!("version {version}; this program reads {VERSION_MIN} to {VERSION}"));
     }
     let at = checksum_at(bytes).ok_or("it has no checksum")?;
     if checksum(bytes, &at).as_bytes() != &bytes[at] {
         return Err("its checksum does not fit; the bytes are damaged".to_owned());
     }
-    let state: State = serde_json::from_str(entry).map_err(|e| format!("`{ENTRY}`: {e}"))?;
+    let mut state: State = serde_json::from_str(entry).map_err(|e| format!("`{ENTRY}`: {e}"))?;
     if state.epoch != state.history.len() as u64 || state.step > STEPS_MAX {
         let State { epoch, step, history, .. } = state;
         let reports = history.len();
         return Err(format!("epoch {epoch} and step {step} with {reports} epochs of history"));
     }
+    // Version 1 could not say so, but trained with direct convolutions.
+    state.config.exact |= version == 1;
     Ok(state)
 }
 

@@ -2,9 +2,14 @@
 //! and after a restore, and against hostile input.
 
 mod differences;
+mod files;
 mod golden;
+mod hostile;
 mod input;
+mod recipe;
 mod same;
+mod summary;
+mod versions;
 
 use std::ops::ControlFlow;
 

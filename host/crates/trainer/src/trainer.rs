@@ -13,15 +13,16 @@ use crate::data::Images;
 use crate::epoch::{EpochReport, Evaluation, Progress};
 use crate::error::TrainError;
 use crate::model;
-use crate::network::{LayerSummary, Network, Role};
+use crate::network::{Network, Role};
 use crate::pool::Pool;
 use crate::program::Merge;
 use crate::random::{Purpose, Stream};
 use crate::schedule;
+use crate::summary::LayerSummary;
 
 /// Shards that a batch is cut into, whatever the threads: of sixteen images at least, which share each
 /// reading of the weights and each writing of the gradients, but never fewer than four.
-fn shards_of(batch: usize) -> usize {
+pub(crate) fn shards_of(batch: usize) -> usize {
     match batch {
         0..128 => 4,
         128..256 => 8,

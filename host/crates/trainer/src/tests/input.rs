@@ -28,7 +28,7 @@ fn wrong_settings_are_named() {
         (TrainerConfig { schedule: crate::ScheduleKind::Cosine, ..good() }, "schedule_epochs"),
         (config("vgg"), "vgg"),
         (config("name = \"x\"\ninput = [8, 8, 3]\nlayer = []"), "x"),
-        (config("name = \"x\"\ninput = [0, 8, 3]\nlayer = [{ kind = \"flatten\" }]"), "0 x 8"),
+        (config("name = \"x\"\ninput = [0, 8, 3]\nlayer = [{ kind = \"flatten\" }]"), "0 × 8"),
         (config("name = \"x\"\ninput = [8, 8, 3]\nlayer = [{ kind = \"lstm\" }]"), "lstm"),
         (
             config("name = \"x\"\ninput = [8, 8, 3]\nlayer = [{ kind = \"relu\", slope = 1 }]"),
