@@ -5,7 +5,7 @@ use crate::config::OptimizerKind;
 use crate::core::Core;
 use crate::network::{Op, Tensor};
 use crate::shard::{grad_lens, inner_lens, value_lens};
-use crate::trainer::{Trainer, shards_of};
+use crate::trainer::{INFER_IMAGES, INFER_SHARDS, Trainer, shards_of};
 
 /// Bytes that a training with some batch size holds. The images themselves are the caller's and
 /// not counted.
@@ -22,7 +22,7 @@ pub struct MemoryReport {
     /// Gradients of the parameters, one set a shard.
     pub gradients_bytes: u64,
     /// Everything else: gradients of the activations, weights in the kernels' order, the threads'
-    /// scratch, pixels, and the copy that an epoch falls back to.
+    /// scratch, pixels, evaluation, and the copy that an epoch falls back to.
     pub workspace_bytes: u64,
 }
 
@@ -54,13 +54,17 @@ impl Trainer {
         let inner = inner_lens(network, program, images).sum::<usize>();
         let pixels = batch_size * (network.input.values() + size_of::<u8>() + size_of::<u32>());
         let activations = value_lens(network, program, images).sum::<usize>();
+        // Evaluation takes the shards that there are, and more where these are few.
+        let evaluation = value_lens(network, program, INFER_IMAGES).sum::<usize>();
+        let evaluation = evaluation * INFER_SHARDS.saturating_sub(shards);
         MemoryReport {
             batch_size,
             parameters_bytes: floats(parameters),
             optimizer_bytes: floats(moments),
             activations_bytes: floats(shards * activations),
             gradients_bytes: floats(shards * trained(core)),
-            workspace_bytes: floats(shared + shards * (grads + inner + sums(core))) + pixels as u64,
+            workspace_bytes: floats(shared + evaluation + shards * (grads + inner + sums(core)))
+                + pixels as u64,
         }
     }
 }

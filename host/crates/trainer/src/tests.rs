@@ -32,6 +32,20 @@ layer = [
 ]
 "#;
 
+/// Convolutions that Winograd's tiles fit, in all the company that they may have.
+const TILED: &str = r#"
+name = "tiled"
+input = [8, 8, 3]
+layer = [
+    { kind = "conv", filters = 8 }, { kind = "batch_norm" }, { kind = "relu" },
+    { kind = "conv", filters = 12 }, { kind = "batch_norm" }, { kind = "leaky_relu" },
+    { kind = "max_pool" }, { kind = "dropout", rate = 0.25 },
+    { kind = "conv", filters = 16 }, { kind = "relu" }, { kind = "conv", filters = 9 },
+    { kind = "relu" }, { kind = "max_pool" }, { kind = "flatten" },
+    { kind = "dense", units = 4 },
+]
+"#;
+
 fn config(model: &str) -> TrainerConfig {
     TrainerConfig { model: model.to_owned(), seed: 5, threads: Some(2), ..TrainerConfig::default() }
 }

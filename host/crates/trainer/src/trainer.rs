@@ -30,9 +30,24 @@ pub(crate) fn shards_of(batch: usize) -> usize {
     }
 }
 
+/// Images of a step, by their places in the data set, and the shards that they are cut into.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Batch<'a> {
+    pub(crate) indices: &'a [u32],
+    pub(crate) shards: usize,
+}
+
+impl<'a> Batch<'a> {
+    /// A whole batch.
+    #[cfg(test)]
+    pub(crate) fn whole(indices: &'a [u32]) -> Self {
+        Self { indices, shards: shards_of(indices.len()) }
+    }
+}
+
 /// Shards of evaluation and prediction, and images that each takes at a time.
-const INFER_SHARDS: usize = 8;
-const INFER_IMAGES: usize = 8;
+pub(crate) const INFER_SHARDS: usize = 8;
+pub(crate) const INFER_IMAGES: usize = 8;
 
 /// The variable that overrides `kernels = "auto"`: `portable` or `avx2`.
 const KERNELS_ENV: &str = "MOBULA_KERNELS";
@@ -207,7 +222,10 @@ impl Trainer {
         let mut outcome = Ok(());
         for batch in order.chunks(args.batch_size) {
             let at = self.epoch as f64 + done as f64 / total as f64;
+            // A last batch that is smaller is cut as all others, so it fits their buffers.
+            let batch = Batch { indices: batch, shards: shards_of(args.batch_size) };
             let score = self.train_step(images, batch, args.dropout, at);
+            let batch = batch.indices;
             done += batch.len();
             loss += score.loss;
             correct += score.correct;
@@ -228,7 +246,7 @@ impl Trainer {
     pub(crate) fn train_step(
         &mut self,
         images: Images<'_>,
-        batch: &[u32],
+        batch: Batch<'_>,
         dropout: bool,
         epochs: f64,
     ) -> loss::Score {
@@ -243,11 +261,11 @@ impl Trainer {
     pub(crate) fn gradients(
         &self,
         images: Images<'_>,
-        batch: &[u32],
+        batch: Batch<'_>,
         dropout: bool,
         update: Option<Update>,
     ) {
-        let shards = shards_of(batch.len());
+        let Batch { indices: batch, shards } = batch;
         *write(&self.core.context) = Context {
             training: true,
             dropout,

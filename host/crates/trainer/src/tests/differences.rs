@@ -1,10 +1,10 @@
 //! Against central differences of the loss: (f(x + h) - f(x - h)) / 2h.
 
-use super::{EVERY_KIND, config, corners, gradients};
+use super::{EVERY_KIND, TILED, config, corners, gradients};
 use crate::config::TrainerConfig;
 use crate::core::{read, write};
 use crate::data::Images;
-use crate::trainer::Trainer;
+use crate::trainer::{Batch, Trainer};
 
 const AVERAGED: &str = r#"
 name = "averaged"
@@ -25,7 +25,7 @@ fn compare(config: TrainerConfig, side: usize) {
     let images = Images::new(&pixels, &labels).unwrap();
     let all: Vec<u32> = (0..12).collect();
     let loss = || {
-        trainer.gradients(images, &all, false, None);
+        trainer.gradients(images, Batch::whole(&all), false, None);
         trainer.score().loss / 12.0
     };
     loss();
@@ -54,6 +54,8 @@ fn compare(config: TrainerConfig, side: usize) {
 fn gradients_of_every_kind_of_layer_are_slopes_of_the_loss() {
     compare(config(EVERY_KIND), 8);
     compare(config(AVERAGED), 6);
+    compare(config(TILED), 8);
+    compare(TrainerConfig { exact: true, ..config(TILED) }, 8);
 }
 
 #[test]

@@ -11,7 +11,7 @@ use super::{config, gradients};
 use crate::core::{read, write};
 use crate::data::Images;
 use crate::network::Role;
-use crate::trainer::Trainer;
+use crate::trainer::{Batch, Trainer};
 
 struct Golden {
     bytes: Vec<u8>,
@@ -103,7 +103,7 @@ fn compare(name: &str) {
     let loss = trainer.evaluate(images).unwrap().loss as f32;
     close("infer/loss", &[loss], &golden.floats("infer/loss"), 2e-5);
 
-    trainer.gradients(images, &all, false, None);
+    trainer.gradients(images, Batch::whole(&all), false, None);
     for (tensor, got) in gradients(&trainer) {
         let want = golden.floats(&format!("grad/{tensor}"));
         let gradient = format!("grad/{tensor}");
@@ -115,7 +115,7 @@ fn compare(name: &str) {
 
     let mut trainer = golden.trainer();
     for step in 1..=5 {
-        let score = trainer.train_step(images, &all, false, 0.0);
+        let score = trainer.train_step(images, Batch::whole(&all), false, 0.0);
         if step == 1 {
             #[expect(clippy::cast_possible_truncation, reason = "compared as f32")]
             let loss = (score.loss / all.len() as f64) as f32;

@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use super::{EVERY_KIND, config, corners, epoch, small};
+use super::{EVERY_KIND, TILED, config, corners, epoch, small};
 use crate::config::{EpochArgs, Kernels, OptimizerKind, ScheduleKind, TrainerConfig};
 use crate::data::Images;
 use crate::error::TrainError;
@@ -10,7 +10,16 @@ use crate::trainer::Trainer;
 
 /// With everything random that there is.
 fn busy() -> TrainerConfig {
-    TrainerConfig { flip: true, translate: 2, label_smoothing: 0.1, ..config(EVERY_KIND) }
+    busy_with(EVERY_KIND)
+}
+
+fn busy_with(model: &str) -> TrainerConfig {
+    TrainerConfig { flip: true, translate: 2, label_smoothing: 0.1, ..config(model) }
+}
+
+/// A network of every kind of layer, and one of tiles in both modes.
+fn all_busy() -> [TrainerConfig; 3] {
+    [busy(), busy_with(TILED), TrainerConfig { exact: true, ..busy_with(TILED) }]
 }
 
 fn trained(config: TrainerConfig, epochs: usize) -> Trainer {
@@ -22,34 +31,60 @@ fn trained(config: TrainerConfig, epochs: usize) -> Trainer {
 
 #[test]
 fn threads_change_nothing() {
-    let digest = trained(busy(), 3).state_digest();
-    for threads in [1, 2, 3, 8] {
-        let config = TrainerConfig { threads: Some(threads), ..busy() };
-        assert_eq!(trained(config, 3).state_digest(), digest, "{threads} threads");
+    for busy in all_busy() {
+        let digest = trained(busy.clone(), 3).state_digest();
+        for threads in [1, 2, 3, 8] {
+            let config = TrainerConfig { threads: Some(threads), ..busy.clone() };
+            assert_eq!(trained(config, 3).state_digest(), digest, "{threads} threads");
+        }
+        let other = TrainerConfig { seed: 6, ..busy };
+        assert_ne!(trained(other, 3).state_digest(), digest);
     }
-    let other = TrainerConfig { seed: 6, ..busy() };
-    assert_ne!(trained(other, 3).state_digest(), digest);
 }
 
 #[test]
 fn kernels_change_nothing() {
-    let digest = trained(busy(), 2).state_digest();
-    for kernels in [Kernels::Portable, Kernels::Avx2] {
-        let config = TrainerConfig { kernels, ..busy() };
-        assert_eq!(trained(config, 2).state_digest(), digest, "{kernels:?}");
+    for busy in all_busy() {
+        let digest = trained(busy.clone(), 2).state_digest();
+        for kernels in [Kernels::Portable, Kernels::Avx2] {
+            let config = TrainerConfig { kernels, ..busy.clone() };
+            assert_eq!(trained(config, 2).state_digest(), digest, "{kernels:?}");
+        }
+    }
+}
+
+#[test]
+fn exact_mode_is_another_than_fast_mode_and_close_to_it() {
+    let [_, fast, exact] = all_busy().map(|config| trained(config, 1));
+    assert_ne!(fast.state_digest(), exact.state_digest());
+    let (fast, exact) = (fast.history()[0].loss, exact.history()[0].loss);
+    assert!((fast - exact).abs() < 1e-4 * exact, "{fast} and {exact}");
+}
+
+/// Batches of other sizes are cut into other numbers of shards.
+#[test]
+fn large_batches_change_nothing_between_threads_either() {
+    for batch_size in [128, 256] {
+        let digests = [1, 5].map(|threads| {
+            let config = TrainerConfig { threads: Some(threads), ..busy_with(TILED) };
+            let mut trainer = Trainer::new(config).unwrap();
+            epoch(&mut trainer, &corners(300, 8), &EpochArgs { batch_size, ..small() });
+            trainer.state_digest()
+        });
+        assert_eq!(digests[0], digests[1], "batch {batch_size}");
     }
 }
 
 #[test]
 fn a_restored_trainer_goes_on_as_if_nothing_had_been() {
     let optimizers = [OptimizerKind::Adam, OptimizerKind::AdamW, OptimizerKind::Sgd];
-    for optimizer in optimizers {
+    for (optimizer, busy) in optimizers.into_iter().zip(all_busy()) {
         let config = TrainerConfig {
             optimizer,
             weight_decay: 0.01,
             schedule: ScheduleKind::OneCycle,
             schedule_epochs: Some(4),
-            ..busy()
+            ..busy
         };
         let whole = trained(config.clone(), 4);
         for stop in 0..4 {
