@@ -135,10 +135,11 @@ kernel! {
         let Map { h, w, c, .. } = z.map();
         for row in 0..h {
             let (z, y) = (z.line(row), y.line(row));
-            for at in (0..c).step_by(I::LANES) {
-                let lanes = Lanes::of(isa, at, c);
-                let part = Part::of(isa, &norm, lanes);
-                for x in 0..w {
+            // Pixel by pixel, as they stand in memory, whence they come.
+            for x in 0..w {
+                for at in (0..c).step_by(I::LANES) {
+                    let lanes = Lanes::of(isa, at, c);
+                    let part = Part::of(isa, &norm, lanes);
                     let normal = part.normal(isa, lanes.get(isa, z, x * c + at));
                     lanes.put(isa, y, x * c + at, isa.leaky(normal.v, part.slope));
                 }
@@ -213,11 +214,11 @@ kernel! {
         let Map { h, w, c, .. } = z.map();
         for row in 0..h {
             let (z, dy, dz) = (z.line(row), dy.line(row), dz.line(row));
-            for at in (0..c).step_by(I::LANES) {
-                let lanes = Lanes::of(isa, at, c);
-                let part = Part::of(isa, &norm, lanes);
-                let centre = (lanes.get(isa, centre.mean, at), lanes.get(isa, centre.tilt, at));
-                for x in 0..w {
+            for x in 0..w {
+                for at in (0..c).step_by(I::LANES) {
+                    let lanes = Lanes::of(isa, at, c);
+                    let part = Part::of(isa, &norm, lanes);
+                    let centre = (lanes.get(isa, centre.mean, at), lanes.get(isa, centre.tilt, at));
                     let normal = part.normal(isa, lanes.get(isa, z, x * c + at));
                     let d = part.back(isa, normal.v, lanes.get(isa, dy, x * c + at));
                     let grad = part.grad(isa, centre, d, normal.centred);
