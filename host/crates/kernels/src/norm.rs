@@ -255,10 +255,10 @@ kernel! {
         let (Map { h, w, .. }, c) = (y.map(), z.map().c);
         for row in 0..h {
             let (lines, y) = ([z.line(2 * row), z.line(2 * row + 1)], y.line(row));
-            for at in (0..c).step_by(I::LANES) {
-                let lanes = Lanes::of(isa, at, c);
-                let part = Part::of(isa, &norm, lanes);
-                for x in 0..w {
+            for x in 0..w {
+                for at in (0..c).step_by(I::LANES) {
+                    let lanes = Lanes::of(isa, at, c);
+                    let part = Part::of(isa, &norm, lanes);
                     let four = Four::of(isa, &part, lanes, lines, c, x);
                     // The activation keeps the order, so it comes after the choice.
                     lanes.put(isa, y, x * c + at, isa.leaky(four.most, part.slope));
@@ -322,11 +322,11 @@ kernel! {
         for row in 0..dy.map().h {
             let (lines, dy) = ([z.line(2 * row), z.line(2 * row + 1)], dy.line(row));
             let [top, bottom] = dz.two_lines(2 * row);
-            for at in (0..c).step_by(I::LANES) {
-                let lanes = Lanes::of(isa, at, c);
-                let part = Part::of(isa, &norm, lanes);
-                let centre = (lanes.get(isa, centre.mean, at), lanes.get(isa, centre.tilt, at));
-                for x in 0..w / 2 {
+            for x in 0..w / 2 {
+                for at in (0..c).step_by(I::LANES) {
+                    let lanes = Lanes::of(isa, at, c);
+                    let part = Part::of(isa, &norm, lanes);
+                    let centre = (lanes.get(isa, centre.mean, at), lanes.get(isa, centre.tilt, at));
                     let Four { normals, most } = Four::of(isa, &part, lanes, lines, c, x);
                     let mut left = part.back(isa, most, lanes.get(isa, dy, x * c + at));
                     let mut grads = [isa.zero(); 4];
