@@ -1,8 +1,8 @@
-//! Which recipe learns faster: test accuracy after each epoch for the plain recipe and the fast one, medians of
-//! several seeds, as one JSON document. Arguments: `[model] [epochs]`.
+//! Which recipe learns faster: test accuracy after each epoch for the plain recipe and the fast
+//! one, medians of several seeds, as one JSON document. Arguments: `[model] [epochs]`.
 //!
-//! The set is harder than `mobula data synth` makes it, on which both reach 99 %: few images, less contrast, more
-//! noise, a grey patch over each image, and some wrong labels.
+//! The set is harder than `mobula data synth` makes it, on which both reach 99 %: few images, less
+//! contrast, more noise, a grey patch over each image, and some wrong labels.
 
 use std::io::Write as _;
 use std::ops::ControlFlow;
