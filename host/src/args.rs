@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use mobula_contract::Override;
 use mobula_engine::Fault;
 
@@ -155,54 +155,112 @@ pub(crate) enum CheckpointsCommand {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum ModelCommand {
-    /// Layers, shapes and parameters.
-    Summary { model: String },
+    /// Layers, shapes, parameters, arithmetic and memory.
+    Summary {
+        #[arg(help = MODEL_HELP)]
+        model: String,
+        /// Images of a training step, which the memory is told for.
+        #[arg(long, default_value_t = 64, value_name = "N", value_parser = batch_size())]
+        batch_size: u32,
+    },
     /// Train on a folder in the CIFAR-10 layout.
     Train {
+        #[arg(help = MODEL_HELP)]
         model: String,
         #[command(flatten)]
         options: ModelOptions,
     },
     /// Loss and accuracy on the test part of a folder.
     Evaluate {
+        #[arg(help = MODEL_HELP)]
         model: String,
         #[command(flatten)]
         options: ModelOptions,
     },
+    /// Class probabilities of the test part of a folder.
+    Predict {
+        #[arg(help = MODEL_HELP)]
+        model: String,
+        #[command(flatten)]
+        options: PredictOptions,
+    },
 }
 
+const MODEL_HELP: &str =
+    "A preset (cifar10-664k, strided-593k, plain-667k) or a network file, whose name ends in .toml";
+
+/// As many as the trainer takes.
+fn batch_size() -> clap::builder::RangedI64ValueParser<u32> {
+    clap::value_parser!(u32).range(1..=16_384)
+}
+
+/// What reading data and making a trainer need, whatever it is made for.
 #[derive(Debug, Args)]
-pub(crate) struct ModelOptions {
+pub(crate) struct TrainerOptions {
     /// A folder in the CIFAR-10 layout.
     #[arg(long, value_name = "DIR")]
     pub(crate) data: PathBuf,
     /// Weights to begin with, as safetensors.
     #[arg(long, value_name = "FILE")]
     pub(crate) init_weights: Option<PathBuf>,
-    #[arg(long, default_value_t = 10, value_name = "N")]
-    pub(crate) epochs: u32,
-    #[arg(long, default_value_t = 64, value_name = "N")]
-    pub(crate) batch_size: u32,
-    #[arg(long, default_value_t = 0.001, value_name = "RATE")]
-    pub(crate) learning_rate: f64,
-    #[arg(long, default_value_t = 0.0, value_name = "SHARE")]
-    pub(crate) validation_split: f64,
+    /// Seed of weights, shuffles, dropout and augmentation.
     #[arg(long, default_value_t = 7, value_name = "S")]
     pub(crate) seed: u64,
+    /// All cores when not said.
+    #[arg(long, value_name = "N")]
+    pub(crate) threads: Option<usize>,
+    /// Direct convolutions only; slower, with the sums of plain loops.
+    #[arg(long)]
+    pub(crate) exact: bool,
+    /// A folder of plugin components, looked at before those of the home folder.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) plugin_dir: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ModelOptions {
+    #[command(flatten)]
+    pub(crate) common: TrainerOptions,
+    #[arg(long, default_value_t = 10, value_name = "N")]
+    pub(crate) epochs: u32,
+    /// Images of a training step; the recipe's when not said (plain: 64).
+    #[arg(long, value_name = "N", value_parser = batch_size())]
+    pub(crate) batch_size: Option<u32>,
+    /// The (highest) learning rate; the recipe's when not said (plain: 0.001).
+    #[arg(long, value_name = "RATE")]
+    pub(crate) learning_rate: Option<f64>,
+    /// `plain` is Adam with a constant rate. `fast` needs fewer epochs for the same accuracy; its
+    /// rate moves over all --epochs.
+    #[arg(long, value_enum, default_value_t = RecipeName::Plain, value_name = "RECIPE")]
+    pub(crate) recipe: RecipeName,
+    /// Share of the training images, from the end, to validate on instead.
+    #[arg(long, default_value_t = 0.0, value_name = "SHARE")]
+    pub(crate) validation_split: f64,
     /// Take the images in the order of the files.
     #[arg(long)]
     pub(crate) no_shuffle: bool,
     /// Leave dropout out.
     #[arg(long)]
     pub(crate) no_dropout: bool,
-    /// All cores when not said.
-    #[arg(long, value_name = "N")]
-    pub(crate) threads: Option<usize>,
     /// Where to write the trained weights, as safetensors.
     #[arg(long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
-    #[arg(long, value_name = "DIR")]
-    pub(crate) plugin_dir: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PredictOptions {
+    #[command(flatten)]
+    pub(crate) common: TrainerOptions,
+    /// Where to write the probabilities of all images, as JSON.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+}
+
+/// The recipes by the names of the command line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum RecipeName {
+    Plain,
+    Fast,
 }
 
 #[derive(Debug, Subcommand)]

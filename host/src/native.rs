@@ -8,7 +8,9 @@ use mobula_contract::{
     OutputPort, PortKind, StageContext as _, StageKind, Tensor, Value,
 };
 use mobula_engine::{Actor, Call, CallContext};
-use mobula_trainer::{EpochArgs, Images, Progress, TrainError, Trainer, TrainerConfig};
+use mobula_trainer::{
+    EpochArgs, Images, Progress, Recipe, TrainError, Trainer, TrainerConfig, TrainerSettings,
+};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value as Json, json};
 
@@ -72,7 +74,7 @@ pub(crate) fn check_args(method: Option<&str>, args: &Map<String, Json>) -> Resu
     match method {
         // Making the trainer is what checks its network; it takes some milliseconds.
         None => Trainer::new(cnn_config(args)?).map(drop).map_err(failure),
-        Some("train_epoch") => epoch_args(args).map(drop),
+        Some("train_epoch") => epoch_args(args, Recipe::Plain).map(drop),
         Some(_) => match args.keys().next() {
             Some(key) => Err(Failure::new(FailureKind::Invalid, format!("args: unknown `{key}`"))),
             None => Ok(()),
@@ -82,12 +84,16 @@ pub(crate) fn check_args(method: Option<&str>, args: &Map<String, Json>) -> Resu
 
 /// Configuration of a `cnn` from the arguments in a pipeline.
 fn cnn_config(args: &Map<String, Json>) -> Result<TrainerConfig, Failure> {
-    read_args(args)
+    read_args::<TrainerSettings>(args).map(TrainerSettings::resolved)
 }
 
-/// Arguments of one epoch.
-fn epoch_args(args: &Map<String, Json>) -> Result<EpochArgs, Failure> {
-    read_args(args)
+/// Arguments of one epoch; where none is given, the batch size is the recipe's.
+fn epoch_args(args: &Map<String, Json>, recipe: Recipe) -> Result<EpochArgs, Failure> {
+    let mut found: EpochArgs = read_args(args)?;
+    if !args.contains_key("batch_size") {
+        found.batch_size = recipe.batch_size();
+    }
+    Ok(found)
 }
 
 fn read_args<T: DeserializeOwned>(args: &Map<String, Json>) -> Result<T, Failure> {
@@ -153,7 +159,7 @@ impl Actor for Cnn {
 
 impl Cnn {
     fn train_epoch(&mut self, call: &Call<'_>) -> Result<Object, Failure> {
-        let args = epoch_args(&call.spec.args)?;
+        let args = epoch_args(&call.spec.args, self.trainer.config().recipe)?;
         let (images, labels) = (bytes(&call.inputs, "images")?, bytes(&call.inputs, "labels")?);
         let images = Images::new(images.bytes(), labels.bytes()).map_err(failure)?;
         let context = &*call.context;

@@ -1,5 +1,9 @@
 //! `mobula model`: the trainer alone, on a folder in the CIFAR-10 layout.
 
+mod predict;
+mod summary;
+
+use std::io;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -7,15 +11,17 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use anyhow::Context as _;
-use mobula_trainer::{EpochArgs, EpochReport, Images, TrainError, Trainer, TrainerConfig};
+use mobula_trainer::{
+    EpochArgs, EpochReport, Images, Recipe, TrainError, Trainer, TrainerSettings,
+};
 use serde_json::json;
 
-use crate::args::{ModelCommand, ModelOptions};
+use crate::args::{ModelCommand, ModelOptions, RecipeName, TrainerOptions};
 use crate::dataset::{Dataset, Part};
 use crate::exit::{Ended, Exit};
 use crate::home;
 use crate::live::bar;
-use crate::output::{Output, table};
+use crate::output::Output;
 use crate::plugins::Catalogue;
 
 pub(crate) fn perform(
@@ -24,9 +30,12 @@ pub(crate) fn perform(
     output: Output,
 ) -> anyhow::Result<()> {
     match command {
-        ModelCommand::Summary { model } => summary(model, output),
+        ModelCommand::Summary { model, batch_size } => {
+            summary::perform(model, *batch_size as usize, output)
+        }
         ModelCommand::Train { model, options } => train(model, options, home, output),
-        ModelCommand::Evaluate { model, options } => evaluate(model, options, home, output),
+        ModelCommand::Evaluate { model, options } => evaluate(model, &options.common, home, output),
+        ModelCommand::Predict { model, options } => predict::perform(model, options, home, output),
     }
 }
 
@@ -44,49 +53,56 @@ fn text(model: &str) -> anyhow::Result<String> {
     if !model.ends_with(".toml") {
         return Ok(model.to_owned());
     }
-    std::fs::read_to_string(model)
-        .map_err(|e| Ended::error(Exit::NotFound, format!("network file {model}: {e}")))
+    let text = std::fs::read_to_string(model)
+        .map_err(|e| Ended::error(unread(&e), format!("network file {model}: {e}")))?;
+    // The trainer would take a text without any value for the name of a preset.
+    if !text.contains('=') {
+        let message = format!("network file {model}: it has no name, input and layers");
+        return Err(Ended::error(Exit::Invalid, message));
+    }
+    Ok(text)
 }
 
-fn summary(model: &str, output: Output) -> anyhow::Result<()> {
-    let config = TrainerConfig { model: text(model)?, threads: Some(1), ..Default::default() };
-    let trainer = Trainer::new(config).map_err(coded)?;
-    let layers: Vec<_> = trainer.summary().iter().map(|layer| {
-        json!({ "layer": layer.layer, "output": layer.output, "parameters": layer.parameters })
-    }).collect();
-    let document = json!({ "$type": "model", "model": model, "layers": layers,
-        "parameters": trainer.parameters() });
-    output.result(&document, || {
-        let mut rows = vec![["layer", "output", "parameters"].map(str::to_owned).to_vec()];
-        for layer in trainer.summary() {
-            let axes: Vec<String> = layer.output.iter().map(usize::to_string).collect();
-            rows.push(vec![layer.layer.clone(), axes.join(" × "), layer.parameters.to_string()]);
-        }
-        rows.push(vec!["all".to_owned(), String::new(), trainer.parameters().to_string()]);
-        table(&rows)
+/// The exit code of a file that could not be read.
+fn unread(error: &io::Error) -> Exit {
+    match error.kind() {
+        io::ErrorKind::NotFound => Exit::NotFound,
+        _ => Exit::Invalid,
+    }
+}
+
+/// Settings of what every command shares.
+fn settings(model: &str, options: &TrainerOptions) -> anyhow::Result<TrainerSettings> {
+    Ok(TrainerSettings {
+        model: Some(text(model)?),
+        seed: Some(options.seed),
+        threads: options.threads,
+        exact: Some(options.exact),
+        ..Default::default()
     })
 }
 
-fn trainer(model: &str, options: &ModelOptions) -> anyhow::Result<Trainer> {
-    let config = TrainerConfig {
-        model: text(model)?,
-        seed: options.seed,
-        threads: options.threads,
-        learning_rate: options.learning_rate,
-        ..Default::default()
-    };
-    let mut trainer = Trainer::new(config).map_err(coded)?;
-    if let Some(file) = &options.init_weights {
-        let bytes = std::fs::read(file).map_err(|e| {
-            Ended::error(Exit::NotFound, format!("cannot read weights {}: {e}", file.display()))
-        })?;
+fn trainer(settings: TrainerSettings, weights: Option<&Path>) -> anyhow::Result<Trainer> {
+    let mut trainer = Trainer::new(settings.resolved()).map_err(coded)?;
+    if let Some(file) = weights {
+        let said = |e| format!("cannot read weights {}: {e}", file.display());
+        let bytes = std::fs::read(file).map_err(|e| Ended::error(unread(&e), said(e)))?;
         trainer.load_weights(&bytes).map_err(coded)?;
     }
     Ok(trainer)
 }
 
+/// A trainer that shall tell what it knows, which without weights is nothing.
+fn trained(model: &str, options: &TrainerOptions, output: Output) -> anyhow::Result<Trainer> {
+    if options.init_weights.is_none() {
+        output
+            .note("no --init-weights: these are the numbers of a network that has learned nothing");
+    }
+    trainer(settings(model, options)?, options.init_weights.as_deref())
+}
+
 fn dataset(
-    options: &ModelOptions,
+    options: &TrainerOptions,
     home: Option<PathBuf>,
     output: Output,
 ) -> anyhow::Result<Dataset> {
@@ -105,47 +121,18 @@ fn train(
     home: Option<PathBuf>,
     output: Output,
 ) -> anyhow::Result<()> {
-    let mut trainer = trainer(model, options)?;
-    let data = dataset(options, home, output)?;
+    let mut trainer = trainer_by_recipe(model, options, output)?;
+    let data = dataset(&options.common, home, output)?;
     let (part, test) = (data.train()?, data.test()?);
-    let args = EpochArgs {
-        batch_size: options.batch_size as usize,
-        validation_split: options.validation_split,
-        shuffle: !options.no_shuffle,
-        dropout: !options.no_dropout,
-    };
-    let stop = stop_on_signal()?;
-    for epoch in 0..options.epochs {
-        let bar = bar(output.json);
-        let trained = trainer.train_epoch(images(&part)?, &args, &mut |seen| {
-            bar.set_length(seen.total as u64);
-            bar.set_position(seen.done as u64);
-            match stop.load(Ordering::Relaxed) {
-                true => ControlFlow::Break(()),
-                false => ControlFlow::Continue(()),
-            }
-        });
-        bar.finish_and_clear();
-        match trained {
-            Ok(report) => output.note(&line(&report)),
-            Err(e) => {
-                // What was trained is not lost: the trainer is as it was before the epoch.
-                save(&trainer, options.out.as_deref())?;
-                let message = format!("stopped in epoch {epoch} of {}: {e}", options.epochs);
-                return Err(Ended::error(
-                    if matches!(e, TrainError::Cancelled) {
-                        Exit::Interrupted
-                    } else {
-                        Exit::Failed
-                    },
-                    message,
-                ));
-            }
-        }
-    }
+    let args = epoch_args(options, trainer.config().recipe);
+    let trained = train_epochs(&mut trainer, images(&part)?, &args, options.epochs, output);
+    // What was trained is not lost: after an error the trainer is as it was before the epoch.
     save(&trainer, options.out.as_deref())?;
+    trained?;
     let tested = trainer.evaluate(images(&test)?).map_err(coded)?;
-    let document = json!({ "$type": "model.trained", "model": model, "epochs": trainer.history(),
+    let document = json!({ "$type": "model.trained", "model": model,
+        "recipe": trainer.config().recipe, "exact": options.common.exact,
+        "batch_size": args.batch_size, "epochs": trainer.history(),
         "state_digest": trainer.state_digest(), "parameters": trainer.parameters(),
         "test_loss": tested.loss, "test_accuracy": tested.accuracy, "out": options.out });
     output.result(&document, || {
@@ -158,6 +145,73 @@ fn train(
             trainer.state_digest()
         )
     })
+}
+
+/// A trainer that shall learn; what its recipe settles, the options override.
+fn trainer_by_recipe(
+    model: &str,
+    options: &ModelOptions,
+    output: Output,
+) -> anyhow::Result<Trainer> {
+    let recipe = match options.recipe {
+        RecipeName::Plain => Recipe::Plain,
+        RecipeName::Fast => Recipe::Fast,
+    };
+    let settings = TrainerSettings {
+        recipe: Some(recipe),
+        learning_rate: options.learning_rate,
+        // Of no epochs there is no schedule, but nor is there a step that would ask for it.
+        schedule_epochs: Some(options.epochs.max(1)),
+        ..settings(model, &options.common)?
+    };
+    let trainer = trainer(settings, options.common.init_weights.as_deref())?;
+    if trainer.config().recipe != recipe {
+        output.note(
+            "recipe `fast` is for networks with a batch_norm for each convolution; this one trains \
+             by `plain`",
+        );
+    }
+    Ok(trainer)
+}
+
+fn epoch_args(options: &ModelOptions, recipe: Recipe) -> EpochArgs {
+    EpochArgs {
+        batch_size: options.batch_size.map_or(recipe.batch_size(), |size| size as usize),
+        validation_split: options.validation_split,
+        shuffle: !options.no_shuffle,
+        dropout: !options.no_dropout,
+    }
+}
+
+fn train_epochs(
+    trainer: &mut Trainer,
+    images: Images<'_>,
+    args: &EpochArgs,
+    epochs: u32,
+    output: Output,
+) -> anyhow::Result<()> {
+    let stop = stop_on_signal()?;
+    for epoch in 0..epochs {
+        let bar = bar(output.json);
+        let trained = trainer.train_epoch(images, args, &mut |seen| {
+            bar.set_length(seen.total as u64);
+            bar.set_position(seen.done as u64);
+            match stop.load(Ordering::Relaxed) {
+                true => ControlFlow::Break(()),
+                false => ControlFlow::Continue(()),
+            }
+        });
+        bar.finish_and_clear();
+        let report = trained.map_err(|e| {
+            let exit = match e {
+                TrainError::Cancelled => Exit::Interrupted,
+                _ => Exit::Failed,
+            };
+            Ended::error(exit, format!("stopped in epoch {epoch} of {epochs}: {e}"))
+        })?;
+        output.note(&line(&report));
+    }
+    Ok(())
 }
 
 fn save(trainer: &Trainer, out: Option<&Path>) -> anyhow::Result<()> {
@@ -177,15 +231,11 @@ fn line(report: &EpochReport) -> String {
 
 fn evaluate(
     model: &str,
-    options: &ModelOptions,
+    options: &TrainerOptions,
     home: Option<PathBuf>,
     output: Output,
 ) -> anyhow::Result<()> {
-    let mut trainer = trainer(model, options)?;
-    if options.init_weights.is_none() {
-        output
-            .note("no --init-weights: these are the numbers of a network that has learned nothing");
-    }
+    let mut trainer = trained(model, options, output)?;
     let data = dataset(options, home, output)?;
     let test = data.test()?;
     let start = Instant::now();

@@ -12,7 +12,7 @@ use anyhow::{Result, bail};
 
 use crate::run::cargo;
 
-const USAGE: &str = "usage: cargo xtask setup | plugins | demo | test | bench core|trainer";
+const USAGE: &str = "usage: cargo xtask setup | plugins | demo | test | bench core|trainer|recipe";
 
 fn main() -> Result<()> {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -29,9 +29,13 @@ fn main() -> Result<()> {
             plugins::build()?;
             cargo(&["bench", "--quiet", "-p", "mobula", "--bench", "core"])
         }
-        ["bench", "trainer"] => {
-            cargo(&["run", "--quiet", "--release", "-p", "mobula-trainer", "--example", "bench"])
-        }
+        ["bench", "trainer"] => example("bench"),
+        ["bench", "recipe"] => example("recipe"),
         _ => bail!("{USAGE}"),
     }
+}
+
+/// An example of the trainer, which measures something.
+fn example(name: &str) -> Result<()> {
+    cargo(&["run", "--quiet", "--release", "-p", "mobula-trainer", "--example", name])
 }

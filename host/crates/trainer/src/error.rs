@@ -16,8 +16,8 @@ pub enum TrainError {
     },
     /// The model is neither a preset nor a network file.
     #[error(
-        "model `{0}` is unknown; give one of cifar10-664k, strided-593k, plain-667k or the text of \
-         a network file"
+        "model `{0}` is unknown; give one of cifar10-664k, strided-593k, plain-667k, or a network \
+         file, whose name ends in .toml"
     )]
     UnknownModel(String),
     /// The network file is no TOML, or not a network's.

@@ -2,6 +2,7 @@
 //! shapes are `network`'s.
 
 use crate::error::TrainError;
+use crate::parse;
 
 /// The presets, each with the text of its network file.
 pub const PRESETS: [(&str, &str); 3] = [
@@ -73,5 +74,5 @@ pub(crate) fn text(model: &str) -> Result<&str, TrainError> {
         return Ok(model);
     }
     let preset = PRESETS.iter().find(|(name, _)| *name == model);
-    preset.map(|(_, text)| *text).ok_or_else(|| TrainError::UnknownModel(model.to_owned()))
+    preset.map(|(_, text)| *text).ok_or_else(|| TrainError::UnknownModel(parse::quote(model)))
 }

@@ -161,7 +161,8 @@ fn kinds() -> String {
     KINDS.map(|(kind, _)| kind).join(", ")
 }
 
-fn quote(text: &str) -> String {
+/// A user's word, as a message quotes it.
+pub(crate) fn quote(text: &str) -> String {
     cut(text, QUOTED_MAX)
 }
 

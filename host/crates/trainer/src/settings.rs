@@ -6,9 +6,9 @@ use serde::{Deserialize, Serialize};
 use crate::config::{Kernels, OptimizerKind, Recipe, ScheduleKind, TrainerConfig};
 
 /// A [`TrainerConfig`] of which everything may be left to the recipe; what is given wins over it.
+/// Each field is the configuration's of the same name.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-#[expect(missing_docs, reason = "each field is the one of TrainerConfig with its name")]
 pub struct TrainerSettings {
     pub model: Option<String>,
     pub seed: Option<u64>,
@@ -31,10 +31,11 @@ impl TrainerSettings {
     /// Every value settled: as given, else as the recipe has it.
     #[must_use]
     pub fn resolved(self) -> TrainerConfig {
-        let recipe = self.recipe.unwrap_or_default();
+        let model = self.model.unwrap_or_else(|| TrainerConfig::default().model);
+        let recipe = self.recipe.unwrap_or_default().suited(&model);
         let base = recipe.config();
         TrainerConfig {
-            model: self.model.unwrap_or(base.model),
+            model,
             seed: self.seed.unwrap_or(base.seed),
             threads: self.threads.or(base.threads),
             optimizer: self.optimizer.unwrap_or(base.optimizer),
