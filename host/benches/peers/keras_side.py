@@ -7,7 +7,7 @@ TF_ENABLE_ONEDNN_OPTS=1, which is faster. Only the loops are timed, not their pr
 import os
 import time
 
-from side import IMAGE, arguments, images, layers, serve, snippet
+from side import IMAGE, arguments, first, layers, serve, snippet
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 import keras
@@ -62,7 +62,6 @@ class Keras:
         self.args = args
         tf.config.threading.set_intra_op_parallelism_threads(args.threads)
         keras.utils.set_random_seed(args.seed)
-        self.x, self.y = images(args.data)
         self.model = keras.Sequential(
             [keras.Input(IMAGE), *(layer(**entry) for entry in layers(args))]
         )
@@ -81,39 +80,33 @@ class Keras:
             "settings": f"fit, {threads} intra-op threads, oneDNN {onednn}",
         }
 
-    def step(self):
-        return self.epoch(self.args.batch)
+    def step(self, data):
+        return self.epoch(data, self.args.batch)
 
-    def epoch(self, images, shuffle=True):
-        clock = Clock()
-        x, y, batch = self.x[:images], self.y[:images], self.args.batch
-        self.model.fit(x, y, batch_size=batch, shuffle=shuffle, verbose=0, callbacks=[clock])
-        return {"seconds": clock.seconds, "images": images}
+    def epoch(self, data, count, shuffle=True):
+        clock, (x, y) = Clock(), first(data, count)
+        self.model.fit(
+            x, y, batch_size=self.args.batch, shuffle=shuffle, verbose=0, callbacks=[clock]
+        )
+        return {"seconds": clock.seconds, "images": count}
 
-    def evaluate(self, images, batch):
-        """Of the images to train on: for the time alone."""
-        return self._evaluate(self.x[:images], self.y[:images], batch)
-
-    def test(self):
-        return self._evaluate(*globals()["images"](self.args.test), 128)
-
-    def _evaluate(self, x, y, batch):
-        clock = Clock()
+    def evaluate(self, data, count, batch):
+        clock, (x, y) = Clock(), first(data, count)
         loss, accuracy = self.model.evaluate(x, y, batch_size=batch, verbose=0, callbacks=[clock])
-        return {"seconds": clock.seconds, "images": len(x), "loss": loss, "accuracy": accuracy}
+        return {"seconds": clock.seconds, "images": count, "loss": loss, "accuracy": accuracy}
 
-    def losses(self, steps):
+    def losses(self, data, steps):
         """The loss of each of the first steps, in the order of the file."""
-        losses = []
-        for i in range(0, steps * self.args.batch, self.args.batch):
+        losses, batch = [], self.args.batch
+        x, y = first(data, steps * batch)
+        for i in range(0, steps * batch, batch):
             self.model.reset_metrics()
-            batch = slice(i, i + self.args.batch)
-            losses.append(float(self.model.train_on_batch(self.x[batch], self.y[batch])[0]))
+            loss, _ = self.model.train_on_batch(x[i : i + batch], y[i : i + batch])
+            losses.append(float(loss))
         return {"losses": losses}
 
-    def predict(self, count):
-        x, _ = images(self.args.test)
-        logits = self.model.predict(x[:count], batch_size=128, verbose=0)
+    def predict(self, data, count):
+        logits = self.model.predict(first(data, count)[0], batch_size=128, verbose=0)
         return {"probabilities": keras.ops.softmax(logits).numpy().ravel().tolist()}
 
     def load(self, path):

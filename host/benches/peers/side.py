@@ -1,11 +1,12 @@
 """What the Python sides share: arguments, pixels, networks, the documented snippets, the protocol.
 
 A side is a child process of `cargo xtask bench trainer --peers`. It reads requests from stdin, one
-JSON object a line like {"do": "epoch", "images": 1024}, calls its method of that name with the
-other fields, and answers with one line. Whatever a framework prints goes to stderr.
+JSON object a line like {"do": "epoch", "data": "train.bin", "images": 1024}, calls its method of
+that name with the other fields, and answers with one line. What a framework prints goes to stderr.
 """
 
 import argparse
+import functools
 import json
 import os
 import re
@@ -25,8 +26,6 @@ def arguments():
     parser = argparse.ArgumentParser()
     parser.add_argument("--variant", required=True)
     parser.add_argument("--network", required=True, help="one of our network files")
-    parser.add_argument("--data", required=True, help="labels, then pixels, to train on")
-    parser.add_argument("--test", required=True, help="the same, to evaluate and predict")
     parser.add_argument("--batch", type=int, required=True)
     parser.add_argument("--threads", type=int, required=True)
     parser.add_argument("--seed", type=int, required=True)
@@ -40,17 +39,26 @@ def layers(args):
     with open(args.network, "rb") as file:
         network = tomllib.load(file)
     assert tuple(network["input"]) == IMAGE
-    return [layer for layer in network["layer"] if args.dropout == "on" or layer["kind"] != "dropout"]
+    left_out = [] if args.dropout == "on" else ["dropout"]
+    return [layer for layer in network["layer"] if layer["kind"] not in left_out]
 
 
+@functools.cache
 def images(path):
-    """Pixels between 0 and 1, [N, 32, 32, 3], and labels."""
+    """Pixels between 0 and 1, [N, 32, 32, 3], and labels of a file of labels, then pixels."""
     import numpy as np
 
     raw = np.fromfile(path, dtype="uint8")
     count = len(raw) // (1 + 32 * 32 * 3)
     pixels = raw[count:].reshape(count, *IMAGE).astype("float32") / np.float32(255)
     return pixels, raw[:count].astype("int64")
+
+
+def first(path, count):
+    """The first images of a file, and their labels."""
+    pixels, labels = images(path)
+    assert count <= len(labels)
+    return pixels[:count], labels[:count]
 
 
 def snippet(args, heading):

@@ -8,6 +8,7 @@ All have the fused Adam, and the bench tells the allocator to keep freed pages (
 environment), which is faster.
 """
 
+import functools
 import time
 
 import torch
@@ -60,25 +61,31 @@ class Torch:
         torch.manual_seed(args.seed)
         nchw = args.variant == "nchw"
         self.format = torch.contiguous_format if nchw else torch.channels_last
-        self.x, self.y = self._images(args.data)
         self.model = network(layers(args)).to(memory_format=self.format)
         self.adam = torch.optim.Adam(self.model.parameters(), lr=1e-3, eps=1e-7, fused=True)
         self.loss = nn.CrossEntropyLoss()
         compiled = args.variant == "compile"
         self.run = torch.compile(self.model, dynamic=False) if compiled else self.model
 
-    def _images(self, path):
-        x, y = images(path)
+    @functools.cache
+    def _images(self, data):
+        x, y = images(data)
         x = torch.from_numpy(x).permute(0, 3, 1, 2).contiguous(memory_format=self.format)
         return x, torch.from_numpy(y)
 
+    def _first(self, data, count):
+        x, y = self._images(data)
+        assert count <= len(x)
+        return x[:count], y[:count]
+
     def describe(self):
         buffers = [b for b in self.model.buffers() if b.is_floating_point()]
+        capability = torch.backends.cpu.get_cpu_capability()
+        onednn = "oneDNN" if torch.backends.mkldnn.is_available() else "no oneDNN"
         return {
             "parameters": sum(t.numel() for t in [*self.model.parameters(), *buffers]),
             "versions": f"torch {torch.__version__}",
-            "settings": f"{torch.get_num_threads()} threads, fused Adam, "
-            f"oneDNN {torch.backends.mkldnn.is_available()}, {torch.backends.cpu.get_cpu_capability()}",
+            "settings": f"{torch.get_num_threads()} threads, {onednn}, {capability}, fused Adam",
         }
 
     def _step(self, x, y):
@@ -89,51 +96,48 @@ class Torch:
         self.adam.step()
         return loss.detach(), (logits.detach().argmax(1) == y).sum()
 
-    def step(self):
-        return self.epoch(self.args.batch)
+    def step(self, data):
+        return self.epoch(data, self.args.batch)
 
-    def epoch(self, images, shuffle=True):
+    def epoch(self, data, count, shuffle=True):
         self.model.train()
+        x, y = self._first(data, count)
         begun = time.perf_counter()
-        order = torch.randperm(images) if shuffle else torch.arange(images)
+        order = torch.randperm(count) if shuffle else torch.arange(count)
         loss, hits = 0.0, 0
         for batch in order.split(self.args.batch):
-            x = self.x[batch].contiguous(memory_format=self.format)
-            score = self._step(x, self.y[batch])
+            xs = x[batch].contiguous(memory_format=self.format)
+            score = self._step(xs, y[batch])
             loss, hits = loss + score[0] * len(batch), hits + score[1]
-        _ = float(loss) / images, int(hits) / images
-        return {"seconds": time.perf_counter() - begun, "images": images}
+        # As every user reads them, and with them waits for all work.
+        _ = float(loss) / count, int(hits) / count
+        return {"seconds": time.perf_counter() - begun, "images": count}
 
-    def evaluate(self, images, batch):
-        """Of the images to train on: for the time alone."""
-        return self._evaluate(self.x[:images], self.y[:images], batch)
-
-    def test(self):
-        return self._evaluate(*self._images(self.args.test), 128)
-
-    def _evaluate(self, x, y, batch):
+    def evaluate(self, data, count, batch):
         self.model.eval()
+        x, y = self._first(data, count)
         begun = time.perf_counter()
         loss, hits = 0.0, 0
         with torch.inference_mode():
             for xs, ys in zip(x.split(batch), y.split(batch)):
                 logits = self.run(xs)
-                loss, hits = loss + self.loss(logits, ys) * len(ys), hits + (logits.argmax(1) == ys).sum()
-        loss, accuracy = float(loss) / len(x), int(hits) / len(x)
+                loss += self.loss(logits, ys) * len(ys)
+                hits += (logits.argmax(1) == ys).sum()
+        loss, accuracy = float(loss) / count, int(hits) / count
         seconds = time.perf_counter() - begun
-        return {"seconds": seconds, "images": len(x), "loss": loss, "accuracy": accuracy}
+        return {"seconds": seconds, "images": count, "loss": loss, "accuracy": accuracy}
 
-    def losses(self, steps):
+    def losses(self, data, steps):
         """The loss of each of the first steps, in the order of the file."""
         self.model.train()
-        n = steps * self.args.batch
-        batches = zip(self.x[:n].split(self.args.batch), self.y[:n].split(self.args.batch))
-        return {"losses": [float(self._step(x, y)[0]) for x, y in batches]}
+        x, y = self._first(data, steps * self.args.batch)
+        batches = zip(x.split(self.args.batch), y.split(self.args.batch))
+        return {"losses": [float(self._step(xs, ys)[0]) for xs, ys in batches]}
 
-    def predict(self, count):
+    def predict(self, data, count):
         self.model.eval()
         with torch.inference_mode():
-            logits = self.model(self._images(self.args.test)[0][:count])
+            logits = self.model(self._first(data, count)[0])
         return {"probabilities": logits.softmax(1).flatten().tolist()}
 
     def load(self, path):

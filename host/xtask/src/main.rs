@@ -3,6 +3,7 @@
 //! It starts other programs (cargo, rustup, our own) and says what it runs; it holds no logic of the product.
 
 mod demo;
+mod peers;
 mod plugins;
 mod run;
 mod test;
@@ -11,7 +12,8 @@ use anyhow::{Result, bail};
 
 use crate::run::cargo;
 
-const USAGE: &str = "usage: cargo xtask setup | plugins | demo | test | bench core|trainer";
+const USAGE: &str = "usage: cargo xtask setup | plugins | demo | test | bench core|trainer \
+    [--peers [--quick] [--curve] [--json FILE]]";
 
 fn main() -> Result<()> {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -30,6 +32,9 @@ fn main() -> Result<()> {
         }
         ["bench", "trainer"] => {
             cargo(&["run", "--quiet", "--release", "-p", "mobula-trainer", "--example", "bench"])
+        }
+        ["bench", "trainer", ref options @ ..] if options.contains(&"--peers") => {
+            peers::bench(options)
         }
         _ => bail!("{USAGE}"),
     }
