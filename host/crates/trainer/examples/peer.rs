@@ -1,7 +1,8 @@
-//! Our side of `cargo xtask bench trainer --peers`: a trainer that answers requests, one JSON object a line.
+//! Our side of `cargo xtask bench trainer --peers`: a trainer that answers requests, one JSON
+//! object a line.
 //!
-//! The protocol and the arguments are those of `host/benches/peers/side.py`. Only the trainer's public
-//! interface is used, so what is measured is what its users get.
+//! The protocol and the arguments are those of `host/benches/peers/side.py`. Only the trainer's
+//! public interface is used, so what is measured is what its users get.
 
 use std::collections::HashMap;
 use std::fs;
@@ -18,7 +19,7 @@ type Fallible<T> = Result<T, Box<dyn std::error::Error>>;
 const IMAGE: usize = 32 * 32 * 3;
 
 fn main() -> Fallible<()> {
-    let mut side = Side::new(&Arguments::parse()?)?;
+    let mut side = Side::new(&Arguments(std::env::args().skip(1).collect()))?;
     for line in std::io::stdin().lock().lines() {
         let answer = side.answer(&serde_json::from_str(&line?)?)?;
         writeln!(std::io::stdout(), "{answer}")?;
@@ -30,10 +31,6 @@ fn main() -> Fallible<()> {
 struct Arguments(Vec<String>);
 
 impl Arguments {
-    fn parse() -> Fallible<Self> {
-        Ok(Self(std::env::args().skip(1).collect()))
-    }
-
     fn text(&self, name: &str) -> Fallible<&str> {
         let found = self.0.chunks_exact(2).find(|pair| pair[0] == name);
         Ok(&found.ok_or_else(|| format!("`{name}` is missing"))?[1])
