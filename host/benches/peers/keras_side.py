@@ -1,7 +1,8 @@
 """Keras on TensorFlow, through `fit` and `evaluate` as its users write them.
 
-Variant `fit`. oneDNN's kernels are off by default on some processors; the bench sets
-TF_ENABLE_ONEDNN_OPTS=1, which is faster. Only the loops are timed, not their preparation.
+Variants `fit` and `plain` differ in the environment alone: oneDNN, off by default on some
+processors, is forced on for `fit` and off for `plain` (TF_ENABLE_ONEDNN_OPTS). It is faster with it.
+Only the loops are timed, not their preparation.
 """
 
 import os

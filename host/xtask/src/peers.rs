@@ -1,7 +1,8 @@
-//! `cargo xtask bench trainer --peers`: our trainer beside Keras and PyTorch, in one run that anyone can repeat.
+//! `cargo xtask bench trainer --peers`: our trainer beside Keras and PyTorch, in one run that anyone
+//! can repeat.
 //!
-//! This file decides what is run and what comes of it; `side` talks to the child processes, `speed`,
-//! `agree` and `accuracy` compare them, `place` finds or makes what they need.
+//! This file decides what is run and what comes of it; `side` talks to the child processes,
+//! `speed`, `agree` and `accuracy` compare them, `place` finds or makes what they need.
 
 mod accuracy;
 mod agree;

@@ -1,5 +1,5 @@
-//! Accuracy after ten epochs over five seeds: Keras and ours from the same weights on the same batches,
-//! without dropout, so that nothing but arithmetic can differ.
+//! Accuracy after ten epochs over five seeds: Keras and ours from the same weights on the same
+//! batches, without dropout, so that nothing but arithmetic can differ.
 
 use anyhow::{Context as _, Result};
 use serde_json::{Value, json};

@@ -1,4 +1,5 @@
-//! Where things are: the peers' Python, our program, scripts, presets, and a folder for what comes up.
+//! Where things are: the peers' Python, our program, scripts, presets, and a folder for what comes
+//! up.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -18,6 +18,9 @@ use super::place::Place;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Side {
     Keras,
+    /// Keras on TensorFlow's own kernels, which shows how far the same program is from
+    /// itself when only the order of its sums is another.
+    KerasPlain,
     TorchNchw,
     TorchChannelsLast,
     TorchCompile,
@@ -26,6 +29,7 @@ pub(crate) enum Side {
 }
 
 impl Side {
+    /// Those whose speed is compared.
     pub(crate) const ALL: [Self; 6] = [
         Self::Keras,
         Self::TorchNchw,
@@ -39,6 +43,7 @@ impl Side {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Keras => "Keras fit",
+            Self::KerasPlain => "Keras, no oneDNN",
             Self::TorchNchw => "PyTorch NCHW",
             Self::TorchChannelsLast => "PyTorch channels_last",
             Self::TorchCompile => "torch.compile",
@@ -54,6 +59,7 @@ impl Side {
     fn variant(self) -> &'static str {
         match self {
             Self::Keras => "fit",
+            Self::KerasPlain => "plain",
             Self::TorchNchw => "nchw",
             Self::TorchChannelsLast => "channels_last",
             Self::TorchCompile => "compile",
@@ -65,14 +71,14 @@ impl Side {
     fn command(self, place: &Place) -> Command {
         let script = match self {
             Self::Exact | Self::Fast => return Command::new(&place.ours),
-            Self::Keras => "keras_side.py",
+            Self::Keras | Self::KerasPlain => "keras_side.py",
             Self::TorchNchw | Self::TorchChannelsLast | Self::TorchCompile => "torch_side.py",
         };
         let mut command = Command::new(&place.python);
         command.arg(place.scripts.join(script)).arg("--interchange").arg(&place.interchange);
         command.env("PYTHONDONTWRITEBYTECODE", "1").env("CUDA_VISIBLE_DEVICES", "");
-        if self == Self::Keras {
-            command.env("TF_ENABLE_ONEDNN_OPTS", "1");
+        if matches!(self, Self::Keras | Self::KerasPlain) {
+            command.env("TF_ENABLE_ONEDNN_OPTS", if self == Self::Keras { "1" } else { "0" });
         } else {
             // glibc then keeps freed pages instead of asking for them anew at every step.
             command.env("MALLOC_MMAP_THRESHOLD_", (1_u64 << 30).to_string());
