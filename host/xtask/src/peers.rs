@@ -1,5 +1,5 @@
-//! `cargo xtask bench trainer --peers`: our trainer beside Keras and PyTorch, in one run that anyone
-//! can repeat.
+//! `cargo xtask bench trainer --peers`: our trainer beside Keras and PyTorch, in one run that
+//! anyone can repeat.
 //!
 //! This file decides what is run and what comes of it; `side` talks to the child processes,
 //! `speed`, `agree` and `accuracy` compare them, `place` finds or makes what they need.
@@ -65,6 +65,11 @@ pub(crate) fn bench(args: &[&str]) -> Result<()> {
     let presets = if options.quick { &PRESETS[..1] } else { &PRESETS[..] };
     let machine = machine::describe(cores);
     print(&format!("{}\n", machine::line(&machine)))?;
+    if place.compiled_before {
+        print(
+            "torch.compile has code of an earlier run: its first step is sooner than a new one's\n",
+        )?;
+    }
 
     let agreements = agree::compare(&place, presets, cores)?;
     for agreement in &agreements {
@@ -82,6 +87,7 @@ pub(crate) fn bench(args: &[&str]) -> Result<()> {
         "$type": "bench.trainer.peers",
         "quick": options.quick,
         "machine": machine,
+        "torch_compile_cache": if place.compiled_before { "warm" } else { "cold" },
         "sides": sides,
         "agreement": agreements.iter().map(agree::Agreement::document).collect::<Vec<_>>(),
         "accuracy": accuracy.map(|accuracy| accuracy.document()),

@@ -10,6 +10,8 @@ use anyhow::{Context as _, Result};
 /// Images to train on: enough that the fastest side takes a while for an epoch.
 pub(crate) const TRAIN: usize = 8192;
 pub(crate) const TEST: usize = 5000;
+/// The largest batch.
+pub(crate) const FIRST: usize = 128;
 
 const SIDE: usize = 32;
 const CHANNELS: usize = 3;

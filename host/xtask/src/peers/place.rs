@@ -25,6 +25,10 @@ pub(crate) struct Place {
     /// Images to train on, and others.
     pub(crate) train: PathBuf,
     pub(crate) test: PathBuf,
+    /// As many as a first step needs: start-up is not to be the reading of a data set.
+    pub(crate) first: PathBuf,
+    /// Whether torch.compile finds code of an earlier run, with which it starts sooner.
+    pub(crate) compiled_before: bool,
 }
 
 impl Place {
@@ -45,6 +49,9 @@ impl Place {
         let (train, test) = (work.join("train.bin"), work.join("test.bin"));
         data::write(&train, data::TRAIN, 1)?;
         data::write(&test, data::TEST, 2)?;
+        let first = work.join("first.bin");
+        data::write(&first, data::FIRST, 3)?;
+        let compiled_before = work.join("inductor").is_dir();
         Ok(Self {
             python,
             ours: target.join("release/examples/peer"),
@@ -53,6 +60,8 @@ impl Place {
             work,
             train,
             test,
+            first,
+            compiled_before,
         })
     }
 

@@ -141,7 +141,7 @@ impl Peer {
 
     /// Seconds from its start to the end of its first step, which this request is.
     pub(crate) fn first_step_s(&mut self, place: &Place) -> Result<f64> {
-        self.send(&json!({ "do": "step", "data": place.test }))?;
+        self.send(&json!({ "do": "step", "data": place.first }))?;
         let line = self.receive()?;
         let seconds = self.started.elapsed().as_secs_f64();
         self.stop()?;
