@@ -4,6 +4,7 @@
 
 mod arm;
 mod demo;
+mod peers;
 mod plugins;
 mod run;
 mod test;
@@ -12,7 +13,8 @@ use anyhow::{Result, bail};
 
 use crate::run::cargo;
 
-const USAGE: &str = "usage: cargo xtask setup | plugins | demo | test | bench core|trainer|recipe";
+const USAGE: &str = "usage: cargo xtask setup | plugins | demo | test | bench core | recipe \
+    | trainer [--peers [--quick] [--curve] [--json FILE]]";
 
 fn main() -> Result<()> {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -31,6 +33,9 @@ fn main() -> Result<()> {
         }
         ["bench", "trainer"] => example("bench"),
         ["bench", "recipe"] => example("recipe"),
+        ["bench", "trainer", ref options @ ..] if options.contains(&"--peers") => {
+            peers::bench(options)
+        }
         _ => bail!("{USAGE}"),
     }
 }
