@@ -19,8 +19,11 @@ const CLASSES: u64 = 10;
 /// A pattern is so many squares wide and high.
 const SQUARES: usize = 4;
 /// How visible the pattern of its class is in the clearest image; in the others, anything below.
-/// Set so that ten epochs on 2,000 images end between 60 and 90 % right.
-const CLEAREST: f64 = 0.3;
+/// Ten epochs of 2,000 images then gave 63 % of 1,000 others (cifar10-664k, exact, seed 0, in the
+/// order of the file, without dropout). At 0.3, and moved anywhere, they gave 10 %: chance.
+const CLEAREST: f64 = 0.8;
+/// Pixels that a pattern is moved by, less one.
+const MOVES: usize = 8;
 
 /// Writes `count` images, the same for the same `seed` on any machine.
 pub(crate) fn write(path: &Path, count: usize, seed: u64) -> Result<()> {
@@ -38,10 +41,10 @@ pub(crate) fn write(path: &Path, count: usize, seed: u64) -> Result<()> {
     fs::write(path, bytes).with_context(|| format!("cannot write {}", path.display()))
 }
 
-/// One image: the pattern moved to anywhere, round the edges, under noise.
+/// One image: the pattern moved a little, round the edges, under noise.
 fn image(pattern: &[f64], draws: &mut Draws, bytes: &mut Vec<u8>) {
     let clear = CLEAREST * draws.unit();
-    let (down, right) = (draws.next() as usize % SIDE, draws.next() as usize % SIDE);
+    let (down, right) = (draws.next() as usize % MOVES, draws.next() as usize % MOVES);
     let square = |at: usize, moved: usize| (at + moved) % SIDE / (SIDE / SQUARES);
     for y in 0..SIDE {
         for x in 0..SIDE {

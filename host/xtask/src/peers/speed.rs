@@ -52,7 +52,9 @@ struct Sample {
 impl Sample {
     fn of(mut rates: Vec<f64>) -> Self {
         rates.sort_by(f64::total_cmp);
-        Self { median: rates[rates.len() / 2], min: rates[0], max: rates[rates.len() - 1] }
+        let n = rates.len();
+        let median = (rates[(n - 1) / 2] + rates[n / 2]) / 2.0;
+        Self { median, min: rates[0], max: rates[n - 1] }
     }
 
     fn document(self) -> Value {
