@@ -11,7 +11,8 @@ use anyhow::{Result, bail};
 
 use crate::run::cargo;
 
-const USAGE: &str = "usage: cargo xtask setup | plugins | demo | test | bench core|trainer|recipe";
+const USAGE: &str =
+    "usage: cargo xtask setup | plugins | demo | test | bench core|trainer|recipe [MODEL] [EPOCHS]";
 
 fn main() -> Result<()> {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -28,13 +29,14 @@ fn main() -> Result<()> {
             plugins::build()?;
             cargo(&["bench", "--quiet", "-p", "mobula", "--bench", "core"])
         }
-        ["bench", "trainer"] => example("bench"),
-        ["bench", "recipe"] => example("recipe"),
+        ["bench", "trainer"] => example("bench", &[]),
+        ["bench", "recipe", ref rest @ ..] => example("recipe", rest),
         _ => bail!("{USAGE}"),
     }
 }
 
 /// An example of the trainer, which measures something.
-fn example(name: &str) -> Result<()> {
-    cargo(&["run", "--quiet", "--release", "-p", "mobula-trainer", "--example", name])
+fn example(name: &str, args: &[&str]) -> Result<()> {
+    let run = ["run", "--quiet", "--release", "-p", "mobula-trainer", "--example", name, "--"];
+    cargo(&[&run, args].concat())
 }
