@@ -8,7 +8,7 @@ Only the loops are timed, not their preparation.
 import os
 import time
 
-from side import IMAGE, arguments, first, layers, serve, snippet
+from side import ADAM, IMAGE, SGD, arguments, first, layers, serve, snippet
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 import keras
@@ -56,6 +56,13 @@ def layer(kind, **with_):
     raise ValueError(kind)
 
 
+def optimizer(name):
+    """The optimizer of this name."""
+    if name == "adam":
+        return keras.optimizers.Adam(ADAM["rate"], epsilon=ADAM["epsilon"])
+    return keras.optimizers.SGD(SGD["rate"], momentum=SGD["momentum"], nesterov=True)
+
+
 class Keras:
     """A model and its data; each public method answers the request of its name."""
 
@@ -67,7 +74,7 @@ class Keras:
             [keras.Input(IMAGE), *(layer(**entry) for entry in layers(args))]
         )
         self.model.compile(
-            optimizer=keras.optimizers.Adam(1e-3, epsilon=1e-7),
+            optimizer=optimizer(args.optimizer),
             loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
             metrics=["accuracy"],
         )

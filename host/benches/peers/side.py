@@ -17,6 +17,10 @@ import tomllib
 ANSWERS = os.fdopen(os.dup(1), "w")
 os.dup2(2, 1)
 
+ADAM = {"rate": 1e-3, "epsilon": 1e-7}
+SGD = {"rate": 1e-4, "momentum": 0.9}
+"""What all sides train with; the momentum is Nesterov's."""
+
 IMAGE = (32, 32, 3)
 """Height, width and channels of an image; its bytes are in this order."""
 
@@ -30,6 +34,7 @@ def arguments():
     parser.add_argument("--threads", type=int, required=True)
     parser.add_argument("--seed", type=int, required=True)
     parser.add_argument("--dropout", choices=["on", "off"], required=True)
+    parser.add_argument("--optimizer", choices=["adam", "sgd"], required=True)
     parser.add_argument("--interchange", help="the document whose snippets move weights")
     return parser.parse_args()
 

@@ -4,7 +4,7 @@
 `channels_last`  eager, in the order that its CPU kernels prefer
 `compile`        the same through torch.compile (Inductor, which needs a C++ compiler)
 
-All have the fused Adam, and the bench tells the allocator to keep freed pages (MALLOC_* in the
+All have the fused optimizer, and the bench tells the allocator to keep freed pages (MALLOC_* in the
 environment), which is faster.
 """
 
@@ -14,7 +14,7 @@ import time
 import torch
 from torch import nn
 
-from side import arguments, images, layers, serve, snippet
+from side import ADAM, SGD, arguments, images, layers, serve, snippet
 
 
 def network(entries):
@@ -52,6 +52,14 @@ def network(entries):
     return nn.Sequential(*modules)
 
 
+def optimizer(name, parameters):
+    """The optimizer of this name, in one kernel for all parameters."""
+    if name == "adam":
+        return torch.optim.Adam(parameters, lr=ADAM["rate"], eps=ADAM["epsilon"], fused=True)
+    rate, momentum = SGD["rate"], SGD["momentum"]
+    return torch.optim.SGD(parameters, lr=rate, momentum=momentum, nesterov=True, fused=True)
+
+
 class Torch:
     """A model and its data; each public method answers the request of its name."""
 
@@ -62,7 +70,7 @@ class Torch:
         nchw = args.variant == "nchw"
         self.format = torch.contiguous_format if nchw else torch.channels_last
         self.model = network(layers(args)).to(memory_format=self.format)
-        self.adam = torch.optim.Adam(self.model.parameters(), lr=1e-3, eps=1e-7, fused=True)
+        self.optimizer = optimizer(args.optimizer, self.model.parameters())
         self.loss = nn.CrossEntropyLoss()
         compiled = args.variant == "compile"
         self.run = torch.compile(self.model, dynamic=False) if compiled else self.model
@@ -85,15 +93,15 @@ class Torch:
         return {
             "parameters": sum(t.numel() for t in [*self.model.parameters(), *buffers]),
             "versions": f"torch {torch.__version__}",
-            "settings": f"{torch.get_num_threads()} threads, {onednn}, {capability}, fused Adam",
+            "settings": f"{torch.get_num_threads()} threads, {onednn}, {capability}, fused {self.args.optimizer}",
         }
 
     def _step(self, x, y):
-        self.adam.zero_grad(set_to_none=True)
+        self.optimizer.zero_grad(set_to_none=True)
         logits = self.run(x)
         loss = self.loss(logits, y)
         loss.backward()
-        self.adam.step()
+        self.optimizer.step()
         return loss.detach(), (logits.detach().argmax(1) == y).sum()
 
     def step(self, data):

@@ -13,8 +13,8 @@ use anyhow::{Result, bail};
 
 use crate::run::cargo;
 
-const USAGE: &str = "usage: cargo xtask setup | plugins | demo | test | bench core | recipe \
-    | trainer [--peers [--quick] [--curve] [--json FILE]]";
+const USAGE: &str = "usage: cargo xtask setup | plugins | demo | test | bench core \
+    | recipe [MODEL] [EPOCHS] | trainer [--peers [--quick] [--curve] [--json FILE]]";
 
 fn main() -> Result<()> {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -31,8 +31,8 @@ fn main() -> Result<()> {
             plugins::build()?;
             cargo(&["bench", "--quiet", "-p", "mobula", "--bench", "core"])
         }
-        ["bench", "trainer"] => example("bench"),
-        ["bench", "recipe"] => example("recipe"),
+        ["bench", "recipe", ref rest @ ..] => example("recipe", rest),
+        ["bench", "trainer"] => example("bench", &[]),
         ["bench", "trainer", ref options @ ..] if options.contains(&"--peers") => {
             peers::bench(options)
         }
@@ -41,6 +41,7 @@ fn main() -> Result<()> {
 }
 
 /// An example of the trainer, which measures something.
-fn example(name: &str) -> Result<()> {
-    cargo(&["run", "--quiet", "--release", "-p", "mobula-trainer", "--example", name])
+fn example(name: &str, args: &[&str]) -> Result<()> {
+    let run = ["run", "--quiet", "--release", "-p", "mobula-trainer", "--example", name, "--"];
+    cargo(&[&run, args].concat())
 }

@@ -10,7 +10,7 @@ use std::io::{BufRead as _, Write as _};
 use std::ops::ControlFlow;
 use std::time::Instant;
 
-use mobula_trainer::{EpochArgs, Images, Trainer, TrainerConfig};
+use mobula_trainer::{EpochArgs, Images, OptimizerKind, Trainer, TrainerConfig};
 use serde_json::{Value, json};
 
 type Fallible<T> = Result<T, Box<dyn std::error::Error>>;
@@ -75,12 +75,18 @@ impl Side {
             "fast" => false,
             other => return Err(format!("variant `{other}`; give `exact` or `fast`").into()),
         };
+        let (optimizer, learning_rate) = match args.text("--optimizer")? {
+            "adam" => (OptimizerKind::Adam, 1e-3),
+            _ => (OptimizerKind::Sgd, 1e-4),
+        };
         let threads = args.number("--threads")?;
         let config = TrainerConfig {
             model: fs::read_to_string(args.text("--network")?)?,
             seed: args.number("--seed")? as u64,
             threads: Some(threads),
             exact,
+            optimizer,
+            learning_rate,
             ..TrainerConfig::default()
         };
         Ok(Self {

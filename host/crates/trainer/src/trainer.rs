@@ -314,11 +314,13 @@ impl Trainer {
             return Update::Nesterov(Nesterov { rate, momentum, decay });
         }
         let decay = if config.optimizer == OptimizerKind::AdamW { decay } else { 0.0 };
-        let t = (self.step + 1) as f64;
-        let (b1, b2) = (0.9_f64, 0.999_f64);
-        let alpha = rate * (1.0 - libm::pow(b2, t)).sqrt() / (1.0 - libm::pow(b1, t));
-        let (first, second) = ((1.0 - b1) as f32, (1.0 - b2) as f32);
-        Update::Adam(Adam { alpha: alpha as f32, first, second, epsilon: 1e-7, decay })
+        // In f32 as Keras has it: 1 - β₂ᵗ of the first steps has five digits then, and the steps
+        // would differ from Keras' by more than rounding if it had more.
+        let t = (self.step + 1) as f32;
+        let bias = |beta: f32| 1.0 - libm::powf(beta, t);
+        let alpha = rate as f32 * bias(0.999).sqrt() / bias(0.9);
+        let (first, second) = ((1.0 - 0.9_f64) as f32, (1.0 - 0.999_f64) as f32);
+        Update::Adam(Adam { alpha, first, second, epsilon: 1e-7, decay })
     }
 
     pub(crate) fn score(&self) -> loss::Score {

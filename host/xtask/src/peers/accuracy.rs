@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::agree::weights;
 use super::data;
 use super::place::Place;
-use super::side::{Peer, Side, Task};
+use super::side::{Optimizer, Peer, Side, Task};
 use super::table::{row, table};
 use crate::run::say;
 
@@ -29,7 +29,14 @@ pub(crate) fn compare(place: &Place, threads: usize) -> Result<Accuracy> {
 
 fn of_seed(place: &Place, threads: usize, seed: u64) -> Result<Vec<f64>> {
     say(&format!("accuracy of {PRESET} after {EPOCHS} epochs, seed {seed}"));
-    let task = Task { preset: PRESET, batch: BATCH, threads, seed, dropout: false };
+    let task = Task {
+        preset: PRESET,
+        batch: BATCH,
+        threads,
+        seed,
+        dropout: false,
+        optimizer: Optimizer::Adam,
+    };
     let start = place.work.join("start.safetensors");
     let mut accuracies = Vec::new();
     for side in SIDES {

@@ -98,6 +98,23 @@ pub(crate) struct Task<'a> {
     pub(crate) threads: usize,
     pub(crate) seed: u64,
     pub(crate) dropout: bool,
+    pub(crate) optimizer: Optimizer,
+}
+
+/// What steps the weights, with the rates of `host/benches/peers/side.py`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Optimizer {
+    Adam,
+    Sgd,
+}
+
+impl Optimizer {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Adam => "adam",
+            Self::Sgd => "sgd",
+        }
+    }
 }
 
 /// A child process.
@@ -121,13 +138,14 @@ pub(crate) struct Timed {
 
 impl Peer {
     pub(crate) fn start(place: &Place, side: Side, task: Task<'_>) -> Result<Self> {
-        let Task { preset, batch, threads, seed, dropout } = task;
+        let Task { preset, batch, threads, seed, dropout, optimizer } = task;
         let log = place.work.join(format!("{}.log", side.variant()));
         let mut command = side.command(place);
         command.args(["--variant", side.variant()]).arg("--network").arg(place.network(preset));
         command.args(["--batch", &batch.to_string(), "--threads", &threads.to_string()]);
         command.args(["--seed", &seed.to_string()]);
         command.args(["--dropout", if dropout { "on" } else { "off" }]);
+        command.args(["--optimizer", optimizer.name()]);
         command.env("OMP_NUM_THREADS", threads.to_string());
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(File::create(&log)?);
         // A group of its own, so that helpers of the framework are stopped with it.

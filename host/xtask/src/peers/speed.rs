@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::data;
 use super::place::Place;
-use super::side::{Peer, Side, Task, Timed};
+use super::side::{Optimizer, Peer, Side, Task, Timed};
 use super::table::{row, table};
 use crate::run::say;
 
@@ -105,7 +105,14 @@ pub(crate) fn measure(
 ) -> Result<Outcome> {
     let (mut ready, mut failed) = (Vec::new(), BTreeMap::new());
     for (side, threads) in entries {
-        let task = Task { preset, batch, threads: *threads, seed: 0, dropout: true };
+        let task = Task {
+            preset,
+            batch,
+            threads: *threads,
+            seed: 0,
+            dropout: true,
+            optimizer: Optimizer::Adam,
+        };
         match start(place, *side, task) {
             Ok(side) => ready.push(side),
             // A peer may be impossible here (torch.compile needs a compiler); we may not.
