@@ -4,14 +4,15 @@
 
 mod common;
 
-use std::process::Stdio;
+use std::io::{BufRead as _, BufReader};
+use std::process::{Child, Stdio};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use common::{Mobula, digests, tiny_args};
 use serde_json::Value as Json;
 
-/// Random instants at which the host is killed.
+/// Random instants of a run at which the host is killed.
 const KILLS: u64 = 20;
 
 fn undisturbed() -> &'static [String; 2] {
@@ -108,35 +109,41 @@ fn a_host_that_kills_itself_is_resumed() {
     }
 }
 
+/// A process that has begun its run: it says so when the run is in the store.
+fn begun(mobula: &Mobula) -> Child {
+    let mut args = tiny_args(&[]);
+    args.retain(|arg| *arg != "--json");
+    let mut command = mobula.command(&args);
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let said = BufReader::new(child.stderr.take().unwrap());
+    let mut lines = said.lines().map(Result::unwrap);
+    assert!(lines.any(|line| line.starts_with("run r-")), "no run was begun");
+    // Whoever reads no more must not let it wait.
+    std::thread::spawn(move || lines.for_each(drop));
+    child
+}
+
 #[test]
 fn a_host_killed_at_any_instant_is_resumed() {
-    let begun = Instant::now();
-    undisturbed();
-    let whole_ms = u64::try_from(begun.elapsed().as_millis()).unwrap().max(40);
+    let mobula = Mobula::new();
+    let mut whole = begun(&mobula);
+    let start = Instant::now();
+    whole.wait().unwrap();
+    let whole = start.elapsed();
     let mut random = 0x5eed_u64;
     let mut killed = 0;
     for _ in 0..KILLS {
         random =
             random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         let mobula = Mobula::new();
-        let mut child = mobula
-            .command(&tiny_args(&[]))
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        std::thread::sleep(Duration::from_millis((random >> 33) % whole_ms));
+        let mut child = begun(&mobula);
+        std::thread::sleep(whole.mul_f64((random >> 33) as f64 / f64::from(1_u32 << 31)));
         child.kill().unwrap();
         child.wait().unwrap();
         let runs = mobula.run(&["runs", "list", "--json"]).json();
-        let report = match runs["runs"][0]["run"].as_str() {
-            Some(run) => {
-                killed += u32::from(runs["runs"][0]["status"] == "interrupted");
-                mobula.run(&["runs", "resume", run, "--json"]).json()
-            }
-            // It died before there was a run: the user starts it again.
-            None => mobula.tiny(&[]).json(),
-        };
+        killed += u32::from(runs["runs"][0]["status"] == "interrupted");
+        let run = runs["runs"][0]["run"].as_str().unwrap();
+        let report = mobula.run(&["runs", "resume", run, "--json"]).json();
         assert_eq!(&digests(&report), undisturbed());
         assert_eq!(mobula.run(&["checkpoints", "verify"]).code, Some(0));
     }
