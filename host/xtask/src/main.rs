@@ -13,7 +13,7 @@ use anyhow::{Result, bail};
 
 use crate::run::cargo;
 
-const USAGE: &str = "usage: cargo xtask setup | plugins | demo | test | bench core \
+const USAGE: &str = "usage: cargo xtask setup | plugins | demo | test | bench core | kernels \
     | recipe [MODEL] [EPOCHS] | trainer [--peers [--quick] [--curve] [--json FILE]]";
 
 fn main() -> Result<()> {
@@ -31,8 +31,9 @@ fn main() -> Result<()> {
             plugins::build()?;
             cargo(&["bench", "--quiet", "-p", "mobula", "--bench", "core"])
         }
-        ["bench", "recipe", ref rest @ ..] => example("recipe", rest),
-        ["bench", "trainer"] => example("bench", &[]),
+        ["bench", "kernels"] => example("mobula-kernels", "layers", &[]),
+        ["bench", "recipe", ref rest @ ..] => example("mobula-trainer", "recipe", rest),
+        ["bench", "trainer"] => example("mobula-trainer", "bench", &[]),
         ["bench", "trainer", ref options @ ..] if options.contains(&"--peers") => {
             peers::bench(options)
         }
@@ -40,8 +41,8 @@ fn main() -> Result<()> {
     }
 }
 
-/// An example of the trainer, which measures something.
-fn example(name: &str, args: &[&str]) -> Result<()> {
-    let run = ["run", "--quiet", "--release", "-p", "mobula-trainer", "--example", name, "--"];
+/// An example of a crate, which measures something.
+fn example(package: &str, name: &str, args: &[&str]) -> Result<()> {
+    let run = ["run", "--quiet", "--release", "-p", package, "--example", name, "--"];
     cargo(&[&run, args].concat())
 }

@@ -1,6 +1,6 @@
-//! Speed of each convolution of `cifar10-664k` as a share of the measured FMA peak of one core; of Winograd's
-//! the effective one, counted in the products of a direct convolution.
-//! `cargo run --release -p mobula-kernels --example layers`
+//! Speed of each layer of the presets that has weights, as a share of the measured FMA peak of one core; of
+//! Winograd's tiles the effective one, counted in the products of a direct convolution.
+//! `cargo xtask bench kernels`
 #![expect(clippy::print_stdout, reason = "a bench prints its table")]
 
 use std::time::Instant;
@@ -22,15 +22,6 @@ fn best(mut window: impl FnMut() -> u64) -> f64 {
 }
 
 fn main() {
-    let shapes = [
-        (32, 3, 32),
-        (32, 32, 32),
-        (16, 32, 64),
-        (16, 64, 64),
-        (16, 64, 128),
-        (8, 64, 128),
-        (8, 128, 128),
-    ];
     for cpu in Cpu::all().into_iter().skip(1) {
         let peak = best(|| {
             let (sum, flops) = probe::fma_peak(cpu, 20_000);
@@ -38,21 +29,44 @@ fn main() {
             flops
         });
         println!("{}: peak {peak:.1} GFLOP/s", cpu.name());
-        for (side, c, k) in shapes {
-            let conv = Conv::new(Map::new(side, side, c), k, 1);
+        for (side, c, k, stride) in CONVOLUTIONS {
+            let conv = Conv::new(Map::new(side, side, c), k, stride);
             let share = |speed: f64| speed / peak * 100.0;
             let row = |[forward, input, weights]: [f64; 3]| {
                 format!("forward {forward:.0} %, dgrad {input:.0} %, wgrad {weights:.0} %")
             };
             let tiled = Winograd::of(conv).map(|wino| row(tiled(cpu, conv, wino).map(share)));
             let tiled = tiled.map_or(String::new(), |row| format!("; Winograd {row}"));
-            println!("{side}x{side}x{c} -> {k}: {}{tiled}", row(direct(cpu, conv).map(share)));
+            let stride = if stride == 1 { "" } else { ", stride 2" };
+            let direct = row(direct(cpu, conv).map(share));
+            println!("{side}x{side}x{c} -> {k}{stride}: {direct}{tiled}");
+        }
+        for (c, k) in DENSE {
+            let [forward, input, weights] = dense(cpu, c, k).map(|speed| speed / peak * 100.0);
+            println!(
+                "{c} -> {k}: forward {forward:.0} %, dgrad {input:.0} %, wgrad {weights:.0} %"
+            );
         }
     }
 }
 
+/// Side, channels in and out, stride.
+const CONVOLUTIONS: [(usize, usize, usize, usize); 9] = [
+    (32, 3, 32, 1),
+    (32, 32, 32, 1),
+    (32, 32, 32, 2),
+    (16, 32, 64, 1),
+    (16, 64, 64, 1),
+    (16, 64, 64, 2),
+    (16, 64, 128, 1),
+    (8, 64, 128, 1),
+    (8, 128, 128, 1),
+];
+/// Units in and out.
+const DENSE: [(usize, usize); 3] = [(2048, 128), (2048, 256), (4096, 128)];
+
 /// Images that a shard of a batch of 64 has.
-const IMAGES: usize = 8;
+const IMAGES: usize = 16;
 
 fn flops(conv: Conv) -> u64 {
     let out = conv.output();
@@ -120,6 +134,29 @@ fn tiled(cpu: Cpu, conv: Conv, wino: Winograd) -> [f64; 3] {
         let (x, dy) = (Stack::new(conv.input, &x), Stack::new(out, &dy));
         winograd::weight_grad(cpu, wino, x, dy, false, &mut dw, &mut scratch);
         flops(conv)
+    });
+    [forward, input, weights]
+}
+
+fn dense(cpu: Cpu, c: usize, k: usize) -> [f64; 3] {
+    let flops = (2 * IMAGES * c * k) as u64;
+    let (x, dy) = (vec![0.5; IMAGES * c], vec![0.5; IMAGES * k]);
+    let (mut y, mut dx, mut dw) = (dy.clone(), x.clone(), vec![0.0; c * k]);
+    let packed = vec![0.1; conv::packed_len(cpu, c, k)];
+    let turned = vec![0.1; conv::packed_len(cpu, k, c)];
+    let bias = vec![0.1; k];
+    let forward = best(|| {
+        let layer = Layer { packed: &packed, bias: &bias, slope: 0.0 };
+        conv::dense_forward(cpu, IMAGES, &x, layer, &mut y);
+        flops
+    });
+    let input = best(|| {
+        conv::dense_input_grad(cpu, IMAGES, &dy, &turned, &mut dx);
+        flops
+    });
+    let weights = best(|| {
+        conv::dense_weight_grad(cpu, IMAGES, &x, &dy, &mut dw);
+        flops
     });
     [forward, input, weights]
 }

@@ -1,5 +1,7 @@
 //! The order of a training step: what a shard runs image by image, and where all shards meet.
 
+use mobula_kernels::winograd;
+
 use crate::network::{Network, Op};
 
 /// One thing that a shard does; numbers are nodes.
@@ -27,11 +29,8 @@ pub(crate) enum Merge {
     Update,
 }
 
-/// Pixels of a lot at least: enough tiles for a convolution to read its weights seldom, few enough
-/// maps to stay in the cache.
-const LOT_PIXELS: usize = 512;
-
-/// Images that go through a group of steps together.
+/// Images that go through a group of steps together: enough for a convolution to read its weights
+/// seldom, few enough for their maps to stay in the cache.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Lot {
     Images(usize),
@@ -187,7 +186,7 @@ fn lot(network: &Network, step: Step) -> Lot {
             _ => network.nodes[i].from,
         },
     };
-    Lot::Images(LOT_PIXELS.div_ceil(map.h * map.w))
+    Lot::Images(winograd::PIXELS.div_ceil(map.h * map.w))
 }
 
 /// Value i's gradient is written by node i or the loss, and read by node i - 1.
