@@ -357,20 +357,28 @@ kernel! {
     }
 }
 
+/// Some channels' sums over all pixels.
+#[inline(always)]
+pub(crate) fn sum_pixels<I: Isa>(isa: I, lanes: Lanes<I>, x: View<'_>) -> I::V {
+    let Map { h, w, c, .. } = x.map();
+    let mut chains = [isa.zero(); CHAINS];
+    for row in 0..h {
+        let line = x.line(row);
+        for x in 0..w {
+            let value = lanes.get(isa, line, x * c + lanes.at);
+            chains[x % CHAINS] = isa.add(chains[x % CHAINS], value);
+        }
+    }
+    join(isa, chains)
+}
+
 #[inline(always)]
 fn add_channels<I: Isa>(isa: I, x: View<'_>, fresh: bool, sums: &mut [f32]) {
-    let Map { h, w, c, .. } = x.map();
+    let c = x.map().c;
     assert_eq!(sums.len(), c, "sums of another shape");
     for at in (0..c).step_by(I::LANES) {
         let lanes = Lanes::of(isa, at, c);
-        let mut chains = [isa.zero(); CHAINS];
-        for row in 0..h {
-            let line = x.line(row);
-            for x in 0..w {
-                chains[x % CHAINS] = isa.add(chains[x % CHAINS], lanes.get(isa, line, x * c + at));
-            }
-        }
-        let sum = join(isa, chains);
+        let sum = sum_pixels(isa, lanes, x);
         let before = if fresh { isa.zero() } else { lanes.get(isa, sums, at) };
         lanes.put(isa, sums, at, isa.add(before, sum));
     }

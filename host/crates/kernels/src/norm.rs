@@ -1,7 +1,7 @@
 //! Batch normalisation, one image at a time; sums over the batch are merged by the caller.
 
 use crate::arch::{Isa, Lanes, kernel};
-use crate::map::{CHAINS, View, ViewMut, join, largest, pooled, same};
+use crate::map::{CHAINS, View, ViewMut, join, largest, pooled, same, sum_pixels};
 use crate::shape::Map;
 
 /// A channel's parameters while a batch passes, and the activation that follows.
@@ -56,14 +56,7 @@ kernel! {
         let share = isa.splat((1.0 / pixels) as f32);
         for at in (0..c).step_by(I::LANES) {
             let lanes = Lanes::of(isa, at, c);
-            let mut sums = [isa.zero(); CHAINS];
-            for row in 0..h {
-                let line = z.line(row);
-                for x in 0..w {
-                    sums[x % CHAINS] = isa.add(sums[x % CHAINS], lanes.get(isa, line, x * c + at));
-                }
-            }
-            let middle = isa.mul(join(isa, sums), share);
+            let middle = isa.mul(sum_pixels(isa, lanes, z), share);
             let mut squares = [isa.zero(); CHAINS];
             for row in 0..h {
                 let line = z.line(row);
@@ -156,6 +149,10 @@ fn keep<I: Isa>(isa: I, lanes: Lanes<I>, sums: [I::V; 2], scratch: &mut [f32]) {
     lanes.put(isa, scratch, c + lanes.at, sums[1]);
 }
 
+fn add_to(sums: &mut [f64], parts: &[f32]) {
+    sums.iter_mut().zip(parts).for_each(|(sum, part)| *sum += f64::from(*part));
+}
+
 kernel! {
     /// Adds Σ d and Σ d · (z - mean) to `sums` [2 · c], where d is dy through the activation;
     /// `scratch` holds 2 · c floats.
@@ -184,9 +181,7 @@ kernel! {
             }
             keep(isa, lanes, chains.map(|chains| join(isa, chains)), scratch);
         }
-        for (sum, part) in sums[..2 * c].iter_mut().zip(scratch.iter()) {
-            *sum += f64::from(*part);
-        }
+        add_to(&mut sums[..2 * c], scratch);
     }
 }
 
@@ -300,9 +295,7 @@ kernel! {
             }
             keep(isa, lanes, chains.map(|chains| join(isa, chains)), scratch);
         }
-        for (sum, part) in sums[..2 * c].iter_mut().zip(scratch.iter()) {
-            *sum += f64::from(*part);
-        }
+        add_to(&mut sums[..2 * c], scratch);
     }
 }
 

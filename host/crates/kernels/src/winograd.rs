@@ -7,10 +7,11 @@
 use std::ops::Range;
 
 use crate::Cpu;
+use crate::arch::Lanes;
 use crate::arch::kernel;
 use crate::arch::tile::Finish;
-use crate::arch::winograd::{self, PLANES, SIDE, Tiles, plane};
-use crate::arch::{Lanes, winograd_weights};
+use crate::arch::winograd::{self, PLANES, SIDE, Spread, Tiles, plane};
+use crate::arch::winograd_weights::{self, Widen};
 use crate::conv::Layer;
 use crate::map::{Stack, StackMut};
 use crate::shape::{Conv, Map, R};
@@ -151,7 +152,7 @@ kernel! {
         for range in parts(from.count) {
             let (v_step, m_step) = (plane(range.len(), c), plane(range.len(), width));
             let (v, m) = scratch.split_at_mut(PLANES * v_step);
-            winograd::spread(isa, &from, range.clone(), x.data, v);
+            winograd::into_planes::<I, Spread>(isa, &from, range.clone(), x.data, v);
             for (block, w) in layer.packed.chunks_exact(panel).enumerate() {
                 for p in 0..PLANES {
                     let (v, m) = (&v[p * v_step..], &mut m[p * m_step..]);
@@ -178,8 +179,8 @@ kernel! {
         for range in parts(from.count) {
             let fresh = fresh && range.start == 0;
             let (v, u) = scratch.split_at_mut(PLANES * plane(range.len(), c));
-            winograd::spread(isa, &from, range.clone(), x.data, v);
-            winograd_weights::widen_all(isa, &at, range.clone(), dy.data, u);
+            winograd::into_planes::<I, Spread>(isa, &from, range.clone(), x.data, v);
+            winograd::into_planes::<I, Widen>(isa, &at, range.clone(), dy.data, u);
             winograd_weights::sum_weights(isa, (range.len(), c, k), (v, u), fresh, dw, block);
         }
     }

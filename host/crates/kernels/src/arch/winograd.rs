@@ -52,7 +52,7 @@ impl Tiles {
     }
 
     /// The end of what all tiles touch, `side` pixels each way from a corner.
-    pub(super) fn end(&self, side: usize) -> usize {
+    fn end(&self, side: usize) -> usize {
         let images = self.count.div_ceil(self.down * self.across);
         let down = SIDE * (self.down - 1) + side;
         let across = SIDE * (self.across - 1) + side;
@@ -120,56 +120,36 @@ unsafe fn put_row<I: Isa, const MASKED: bool>(
     }
 }
 
-/// V = Bᵀ · d · B of one tile and one vector of channels.
-#[inline(always)]
-unsafe fn spread_tile<I: Isa, const MASKED: bool>(
-    isa: I,
-    x: *const f32,
-    (row, pixel): (usize, usize),
-    v: *mut f32,
-    plane: usize,
-    mask: I::M,
-) {
-    // The middle rows first and the outer ones after them: 24 and 12 vectors, which the registers hold.
-    let mut t = [[isa.zero(); PATCH]; 4];
-    for j in 0..PATCH {
-        let mut d = [isa.zero(); 4];
-        for i in 0..4 {
-            // SAFETY: the caller has 6 × 6 pixels at `x`.
-            d[i] = unsafe { load::<I, MASKED>(isa, x.add((i + 1) * row + j * pixel), mask) };
-        }
-        let rows = middle(isa, d);
-        for i in 0..4 {
-            t[i][j] = rows[i];
-        }
-    }
-    for i in 0..4 {
-        // SAFETY: the caller has 36 planes at `v`.
-        unsafe { put_row::<I, MASKED>(isa, t[i], v.add((i + 1) * PATCH * plane), plane, mask) };
-    }
-    let mut t = [[isa.zero(); PATCH]; 2];
-    for j in 0..PATCH {
-        let mut d = [isa.zero(); PATCH];
-        for i in 0..PATCH {
-            // SAFETY: as above.
-            d[i] = unsafe { load::<I, MASKED>(isa, x.add(i * row + j * pixel), mask) };
-        }
-        let rows = ends(isa, d);
-        (t[0][j], t[1][j]) = (rows[0], rows[1]);
-    }
-    // SAFETY: as above.
-    unsafe {
-        put_row::<I, MASKED>(isa, t[0], v, plane, mask);
-        put_row::<I, MASKED>(isa, t[1], v.add(5 * PATCH * plane), plane, mask);
-    }
+/// A transform of tiles into 36 planes.
+pub(crate) trait IntoPlanes {
+    /// Pixels each way that a tile reads from its corner on.
+    const SIDE: usize;
+
+    /// One tile and one vector of channels.
+    ///
+    /// # Safety
+    /// SIDE × SIDE pixels are readable at `x` and 36 planes writable at `v`, for the mask's channels.
+    unsafe fn tile<I: Isa, const MASKED: bool>(
+        isa: I,
+        x: *const f32,
+        steps: (usize, usize),
+        v: *mut f32,
+        plane: usize,
+        mask: I::M,
+    );
 }
 
-/// Bᵀ d B of the tiles in `range`: `x` has a border of one pixel around its outputs, and a tile's
-/// corner is the first pixel that it reads. `v` is [36][tiles][c] with a gap between planes.
+/// Transforms the tiles in `range` of `x`; `v` is [36][tiles][c] with a gap between planes.
 #[inline(always)]
-pub(crate) fn spread<I: Isa>(isa: I, at: &Tiles, range: Range<usize>, x: &[f32], v: &mut [f32]) {
+pub(crate) fn into_planes<I: Isa, T: IntoPlanes>(
+    isa: I,
+    at: &Tiles,
+    range: Range<usize>,
+    x: &[f32],
+    v: &mut [f32],
+) {
     let (c, plane) = (at.c, plane(range.len(), at.c));
-    assert!(range.end <= at.count && at.end(PATCH) <= x.len(), "input shorter than its shape");
+    assert!(range.end <= at.count && at.end(T::SIDE) <= x.len(), "values shorter than their shape");
     assert!(PLANES * plane <= v.len(), "planes shorter than their shape");
     for (i, t) in range.enumerate() {
         let (from, to) = (at.corner(t), i * c);
@@ -180,12 +160,64 @@ pub(crate) fn spread<I: Isa>(isa: I, at: &Tiles, range: Range<usize>, x: &[f32],
             unsafe {
                 let (x, v) = (x.as_ptr().add(from + first), v.as_mut_ptr().add(to + first));
                 if c - first >= I::LANES {
-                    spread_tile::<I, false>(isa, x, steps, v, plane, mask);
+                    T::tile::<I, false>(isa, x, steps, v, plane, mask);
                 } else {
-                    spread_tile::<I, true>(isa, x, steps, v, plane, mask);
+                    T::tile::<I, true>(isa, x, steps, v, plane, mask);
                 }
             }
             first += I::LANES;
+        }
+    }
+}
+
+/// Bᵀ d B: what a product with transformed filters takes. A tile's corner is the first pixel that it
+/// reads, one before its outputs each way.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Spread;
+
+impl IntoPlanes for Spread {
+    const SIDE: usize = PATCH;
+
+    #[inline(always)]
+    unsafe fn tile<I: Isa, const MASKED: bool>(
+        isa: I,
+        x: *const f32,
+        (row, pixel): (usize, usize),
+        v: *mut f32,
+        plane: usize,
+        mask: I::M,
+    ) {
+        // The middle rows first and the outer ones after them: 24 and 12 vectors, which the registers hold.
+        let mut t = [[isa.zero(); PATCH]; 4];
+        for j in 0..PATCH {
+            let mut d = [isa.zero(); 4];
+            for i in 0..4 {
+                // SAFETY: the caller has 6 × 6 pixels at `x`.
+                d[i] = unsafe { load::<I, MASKED>(isa, x.add((i + 1) * row + j * pixel), mask) };
+            }
+            let rows = middle(isa, d);
+            for i in 0..4 {
+                t[i][j] = rows[i];
+            }
+        }
+        for i in 0..4 {
+            // SAFETY: the caller has 36 planes at `v`.
+            unsafe { put_row::<I, MASKED>(isa, t[i], v.add((i + 1) * PATCH * plane), plane, mask) };
+        }
+        let mut t = [[isa.zero(); PATCH]; 2];
+        for j in 0..PATCH {
+            let mut d = [isa.zero(); PATCH];
+            for i in 0..PATCH {
+                // SAFETY: as above.
+                d[i] = unsafe { load::<I, MASKED>(isa, x.add(i * row + j * pixel), mask) };
+            }
+            let rows = ends(isa, d);
+            (t[0][j], t[1][j]) = (rows[0], rows[1]);
+        }
+        // SAFETY: as above.
+        unsafe {
+            put_row::<I, MASKED>(isa, t[0], v, plane, mask);
+            put_row::<I, MASKED>(isa, t[1], v.add(5 * PATCH * plane), plane, mask);
         }
     }
 }

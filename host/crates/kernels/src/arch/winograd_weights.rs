@@ -3,11 +3,9 @@
 #![expect(unsafe_code, reason = "raw pointers in the tiles, behind one assert on all extents")]
 #![expect(clippy::needless_range_loop, reason = "i and j name rows and columns of a tile")]
 
-use std::ops::Range;
-
 use super::Isa;
 use super::tile::{next_rows, with_rows};
-use super::winograd::{A, B, PATCH, PLANES, SIDE, Tiles, load, plane, store};
+use super::winograd::{A, B, IntoPlanes, PATCH, PLANES, SIDE, load, plane, store};
 
 /// H · d for four values: a polynomial of degree three at the six points.
 #[inline(always)]
@@ -26,64 +24,40 @@ fn widen<I: Isa>(isa: I, d: [I::V; 4]) -> [I::V; 6] {
     ]
 }
 
-#[inline(always)]
-unsafe fn widen_tile<I: Isa, const MASKED: bool>(
-    isa: I,
-    dy: *const f32,
-    (row, pixel): (usize, usize),
-    u: *mut f32,
-    plane: usize,
-    mask: I::M,
-) {
-    let mut t = [[isa.zero(); SIDE]; PATCH];
-    for j in 0..SIDE {
-        let mut d = [isa.zero(); SIDE];
-        for i in 0..SIDE {
-            // SAFETY: the caller has 4 × 4 pixels at `dy`.
-            d[i] = unsafe { load::<I, MASKED>(isa, dy.add(i * row + j * pixel), mask) };
-        }
-        let rows = widen(isa, d);
-        for i in 0..PATCH {
-            t[i][j] = rows[i];
-        }
-    }
-    for i in 0..PATCH {
-        let row = widen(isa, t[i]);
-        for j in 0..PATCH {
-            // SAFETY: the caller has 36 planes at `u`.
-            unsafe { store::<I, MASKED>(isa, u.add((i * PATCH + j) * plane), row[j], mask) };
-        }
-    }
-}
+/// H dy Hᵀ: the other factor of the weight gradient. A tile's corner is its first output.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Widen;
 
-/// H dy Hᵀ of the tiles in `range`, a tile's corner being its first output: the other factor of
-/// the weight gradient. `u` is [36][tiles][c] with a gap between planes.
-#[inline(always)]
-pub(crate) fn widen_all<I: Isa>(
-    isa: I,
-    at: &Tiles,
-    range: Range<usize>,
-    dy: &[f32],
-    u: &mut [f32],
-) {
-    let (c, plane) = (at.c, plane(range.len(), at.c));
-    assert!(range.end <= at.count && at.end(SIDE) <= dy.len(), "gradient shorter than its shape");
-    assert!(PLANES * plane <= u.len(), "planes shorter than their shape");
-    for (i, t) in range.enumerate() {
-        let (from, to) = (at.corner(t), i * c);
-        let (mut first, steps) = (0, (at.row, at.pixel));
-        while first < c {
-            let mask = isa.first(c - first);
-            // SAFETY: the asserts above cover all pixels and planes; the mask leaves `c` channels.
-            unsafe {
-                let (dy, u) = (dy.as_ptr().add(from + first), u.as_mut_ptr().add(to + first));
-                if c - first >= I::LANES {
-                    widen_tile::<I, false>(isa, dy, steps, u, plane, mask);
-                } else {
-                    widen_tile::<I, true>(isa, dy, steps, u, plane, mask);
-                }
+impl IntoPlanes for Widen {
+    const SIDE: usize = SIDE;
+
+    #[inline(always)]
+    unsafe fn tile<I: Isa, const MASKED: bool>(
+        isa: I,
+        dy: *const f32,
+        (row, pixel): (usize, usize),
+        u: *mut f32,
+        plane: usize,
+        mask: I::M,
+    ) {
+        let mut t = [[isa.zero(); SIDE]; PATCH];
+        for j in 0..SIDE {
+            let mut d = [isa.zero(); SIDE];
+            for i in 0..SIDE {
+                // SAFETY: the caller has 4 × 4 pixels at `dy`.
+                d[i] = unsafe { load::<I, MASKED>(isa, dy.add(i * row + j * pixel), mask) };
             }
-            first += I::LANES;
+            let rows = widen(isa, d);
+            for i in 0..PATCH {
+                t[i][j] = rows[i];
+            }
+        }
+        for i in 0..PATCH {
+            let row = widen(isa, t[i]);
+            for j in 0..PATCH {
+                // SAFETY: the caller has 36 planes at `u`.
+                unsafe { store::<I, MASKED>(isa, u.add((i * PATCH + j) * plane), row[j], mask) };
+            }
         }
     }
 }
@@ -168,8 +142,8 @@ pub(crate) const fn block_len(rows: usize, lanes: usize) -> usize {
     PLANES * rows * 2 * lanes
 }
 
-/// dw [3, 3, c, k] += Aᵀ (Σ over tiles of v · uᵀ) A; `v` is [36][tiles][c] from [`spread`], `u` is
-/// [36][tiles][k] from [`widen_all`]. `fresh` replaces what is there.
+/// dw [3, 3, c, k] += Aᵀ (Σ over tiles of v · uᵀ) A; `v` is [36][tiles][c] from `Spread`, `u` is
+/// [36][tiles][k] from [`Widen`]. `fresh` replaces what is there.
 #[inline(always)]
 pub(crate) fn sum_weights<I: Isa>(
     isa: I,
