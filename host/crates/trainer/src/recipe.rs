@@ -31,6 +31,10 @@ use crate::network::{Network, Op};
 // | the same, label smoothing 0.1             | 0.783     |           |
 // | the same, flip and translate 2 (fast)     | 0.807     | 0.937     |
 
+// The recipe as a whole, by that command (cifar10-664k, medians of three seeds; Zen 4, 2026-11-25):
+// plain ends at 0.530 after 10 epochs, with the small batch at 0.743, fast at 0.868. Fast passes
+// 0.530 in epoch 6, and in epoch 5 where its schedule spans 5.
+
 /// The highest rate of the one-cycle. Twice as much gained 1 to 2 points, one seed each; this is the
 /// more careful of the two.
 const PEAK_RATE: f64 = 0.05;
