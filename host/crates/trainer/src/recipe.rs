@@ -10,7 +10,9 @@ use crate::network::{Network, Op};
 //
 // The recipe as a whole is measured by that command, medians of three seeds. For `strided-593k` and
 // 10 epochs it printed: plain 0.358 (best 0.364, in epoch 9), plain with batches of 32 0.502 (best
-// 0.510), fast 0.837 (above 0.364 from epoch 4 on), fast over 5 epochs 0.579.
+// 0.510), fast 0.837 (above 0.364 from epoch 4 on), fast over 5 epochs 0.579. For `cifar10-664k`:
+// plain 0.530, with batches of 32 0.743, fast 0.868 (above 0.530 from epoch 6 on), fast over 5
+// epochs 0.597.
 //
 // | cifar10-664k                              |       |
 // |-------------------------------------------|-------|
@@ -30,10 +32,6 @@ use crate::network::{Network, Op};
 // | the same, weight decay 0.005              | 0.807     |           |
 // | the same, label smoothing 0.1             | 0.783     |           |
 // | the same, flip and translate 2 (fast)     | 0.807     | 0.937     |
-
-// The recipe as a whole, by that command (cifar10-664k, medians of three seeds; Zen 4, 2026-11-25):
-// plain ends at 0.530 after 10 epochs, with the small batch at 0.743, fast at 0.868. Fast passes
-// 0.530 in epoch 6, and in epoch 5 where its schedule spans 5.
 
 /// The highest rate of the one-cycle. Twice as much gained 1 to 2 points, one seed each; this is the
 /// more careful of the two.
