@@ -65,7 +65,8 @@ pub struct TrainerConfig {
     pub model: String,
     /// Seed of weights, shuffles, dropout and augmentation.
     pub seed: u64,
-    /// Threads, at most 8; as many as the machine has, if not given.
+    /// Threads; as many as the machine has, if not given. A batch below 128 keeps at most 4 busy, one
+    /// below 256 at most 8, a larger one 16, for it is cut into so many shards.
     pub threads: Option<usize>,
     /// The optimizer.
     pub optimizer: OptimizerKind,

@@ -1,4 +1,4 @@
-//! The order of a training step: what a shard runs image by image, and where all shards meet.
+//! The order of a training step: what a shard runs lot by lot, and where all shards meet.
 
 use mobula_kernels::winograd;
 
