@@ -141,7 +141,7 @@ kernel! {
     }
 }
 
-/// Adds what was summed up of an image to the shard's sums, `at` being the lanes' channel.
+/// Puts what was summed up of some channels into their places in `scratch` [2 · c].
 #[inline(always)]
 fn keep<I: Isa>(isa: I, lanes: Lanes<I>, sums: [I::V; 2], scratch: &mut [f32]) {
     let c = scratch.len() / 2;
@@ -149,6 +149,7 @@ fn keep<I: Isa>(isa: I, lanes: Lanes<I>, sums: [I::V; 2], scratch: &mut [f32]) {
     lanes.put(isa, scratch, c + lanes.at, sums[1]);
 }
 
+/// Adds an image's sums to those of its shard.
 fn add_to(sums: &mut [f64], parts: &[f32]) {
     sums.iter_mut().zip(parts).for_each(|(sum, part)| *sum += f64::from(*part));
 }
