@@ -1,9 +1,10 @@
 //! The passes of Winograd's F(4 × 4, 3 × 3): tiles into 36 planes, products of planes, and back.
 //!
 //! Lavin and Gray (arXiv 1509.09308), but at the points 0, ±√½, ±√2 and ∞, whose powers stay closer
-//! together: a quarter of the error of 0, ±1, ±2, ∞ (3.7e-5 → 0.9e-5 of rms over 128 channels, both by
-//! the test of the presets' layers in `tests/winograd.rs`, the former before this file changed). Every output has one chain of operations in a fixed order, so all
-//! instruction sets give the same bits.
+//! together: a quarter of the error of 0, ±1, ±2, ∞ (3.7e-5 → 0.9e-5 of rms over 128 channels, both
+//! by the test of the presets' layers in `tests/winograd.rs`, the former with those points in here).
+//! Every output has one chain of operations in a fixed order, so all instruction sets give the same
+//! bits.
 #![expect(unsafe_code, reason = "raw pointers in the tiles, behind one assert on all extents")]
 #![expect(clippy::needless_range_loop, reason = "i and j name rows and columns of a tile")]
 
