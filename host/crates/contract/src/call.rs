@@ -4,6 +4,9 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::memory::Charge;
+use crate::object::Object;
+
 /// How loud a log line is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -32,6 +35,60 @@ pub trait StageContext: Send + Sync {
     fn seed(&self) -> u64;
     /// Whether the call should end early.
     fn cancelled(&self) -> bool;
+    /// Takes memory of the process, before it is allocated. Where the budget is used up the host makes
+    /// room or waits for it; the failure says that there is none.
+    fn reserve(&self, _bytes: u64) -> Result<Charge, Failure> {
+        Ok(Charge::default())
+    }
+    /// Hands over one object of a stream. Waits while the readers lag behind; fails where nobody asked
+    /// for a stream, and when the call is cancelled.
+    fn emit(&self, _object: Object) -> Result<(), Failure> {
+        Err(Failure::new(FailureKind::Invalid, "nobody asked this stage for a stream"))
+    }
+    /// What the call used as far as its sandbox knows; said once, at the end, also after a failure.
+    fn used(&self, _used: Used) {}
+}
+
+/// What one call used inside of its sandbox.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Used {
+    /// Most bytes of guest memory at one time, those of earlier calls of the same actor included.
+    pub memory_peak_bytes: u64,
+    /// Bytes that went into the guest: arguments, JSON and bytes of inputs, and what it read of tensors.
+    pub bytes_in: u64,
+    /// Bytes that came out of it: JSON and bytes of outputs, and what it appended to tensors.
+    pub bytes_out: u64,
+    /// Whether it was the first call since this process took up the plugin.
+    pub cold: bool,
+}
+
+/// What one call cost.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+pub struct Receipt {
+    /// Seconds from the worker's start of the call to its end.
+    pub wall_s: f64,
+    /// Seconds that the worker's thread, and those that worked for it, spent computing.
+    pub cpu_s: f64,
+    /// Most bytes of guest memory at one time; 0 for native actors.
+    pub memory_peak_bytes: u64,
+    /// Bytes that went into the guest.
+    pub bytes_in: u64,
+    /// Bytes that came out of it.
+    pub bytes_out: u64,
+    /// Whether it was the first call since the process took up the plugin.
+    pub cold: bool,
+}
+
+impl Receipt {
+    /// Adds another call: sums, the larger of the peaks, cold if one was.
+    pub fn add(&mut self, other: &Self) {
+        self.wall_s += other.wall_s;
+        self.cpu_s += other.cpu_s;
+        self.memory_peak_bytes = self.memory_peak_bytes.max(other.memory_peak_bytes);
+        self.bytes_in += other.bytes_in;
+        self.bytes_out += other.bytes_out;
+        self.cold |= other.cold;
+    }
 }
 
 /// What went wrong, as far as it decides what happens next.
@@ -56,13 +113,15 @@ pub enum FailureKind {
     WorkerLost,
     /// The host itself failed, such as a full disk.
     Host,
+    /// The process has no memory left for it, for now.
+    Memory,
 }
 
 impl FailureKind {
     /// Whether another attempt may help.
     #[must_use]
     pub fn is_retried(self) -> bool {
-        matches!(self, Self::Failed | Self::Trap | Self::WorkerLost | Self::Host)
+        matches!(self, Self::Failed | Self::Trap | Self::WorkerLost | Self::Host | Self::Memory)
     }
 }
 

@@ -5,6 +5,7 @@ mod call;
 mod event;
 mod id;
 mod manifest;
+mod memory;
 mod object;
 mod object_codec;
 mod pipeline;
@@ -15,12 +16,13 @@ mod report;
 mod report_fold;
 mod tensor;
 
-pub use call::{Failure, FailureKind, Level, StageContext};
+pub use call::{Failure, FailureKind, Level, Receipt, StageContext, Used};
 pub use event::{EventBody, OutputNote, RunEvent, RunStatus, StageRef};
 pub use id::{CheckpointId, RunId};
 pub use manifest::{
     ActorExport, InputPort, Manifest, MethodExport, OutputPort, PortKind, Requests, TaskExport,
 };
+pub use memory::{Budget, Charge};
 pub use object::{Object, Value};
 pub use object_codec::{CodecError, decode_object, encode_object};
 pub use pipeline::{

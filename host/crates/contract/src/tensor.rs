@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::memory::Charge;
+
 /// What the elements of a tensor are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -88,21 +90,38 @@ pub enum TensorError {
 pub struct Tensor {
     dtype: DType,
     shape: Vec<u64>,
-    storage: Arc<Vec<u8>>,
+    storage: Arc<Storage>,
     start: usize,
     len: usize,
+}
+
+/// Bytes that tensors share, and what they take of the process's memory.
+struct Storage {
+    bytes: Vec<u8>,
+    _charge: Charge,
 }
 
 impl Tensor {
     /// A tensor that takes over `bytes`, which must be exactly as many as the shape says.
     pub fn new(dtype: DType, shape: Vec<u64>, bytes: Vec<u8>) -> Result<Self, TensorError> {
+        Self::charged(dtype, shape, bytes, Charge::default())
+    }
+
+    /// The same, of memory that was taken from a budget; it goes back with the last view.
+    pub fn charged(
+        dtype: DType,
+        shape: Vec<u64>,
+        bytes: Vec<u8>,
+        charge: Charge,
+    ) -> Result<Self, TensorError> {
         let wanted = byte_len(dtype, &shape).ok_or_else(|| TensorError::Shape(shape.clone()))?;
         let got = bytes.len() as u64;
         if wanted != got {
             return Err(TensorError::Length { shape, dtype, wanted, got });
         }
         let len = bytes.len();
-        Ok(Self { dtype, shape, storage: Arc::new(bytes), start: 0, len })
+        let storage = Arc::new(Storage { bytes, _charge: charge });
+        Ok(Self { dtype, shape, storage, start: 0, len })
     }
 
     /// What the elements are.
@@ -133,7 +152,7 @@ impl Tensor {
     /// All bytes, row after row.
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
-        &self.storage[self.start..self.start + self.len]
+        &self.storage.bytes[self.start..self.start + self.len]
     }
 
     /// A view of `count` rows from `start`; nothing is copied.
@@ -156,11 +175,16 @@ impl Tensor {
 
     /// A new tensor of these rows, in this order.
     pub fn gather(&self, rows: &[u32]) -> Result<Self, TensorError> {
+        self.gather_charged(rows, Charge::default())
+    }
+
+    /// The same, of memory that was taken from a budget.
+    pub fn gather_charged(&self, rows: &[u32], charge: Charge) -> Result<Self, TensorError> {
         let mut bytes = Vec::with_capacity(rows.len() * self.row_len());
         self.append_rows(rows, &mut bytes)?;
         let mut shape = self.shape.clone();
         shape[0] = rows.len() as u64;
-        Self::new(self.dtype, shape, bytes)
+        Self::charged(self.dtype, shape, bytes, charge)
     }
 
     /// Copies these rows to the end of `into`; on error `into` is as before.
