@@ -66,6 +66,10 @@ pub(crate) struct RunHow {
     /// Workers for tasks; one per core when not said.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(crate) workers: Option<u16>,
+    /// Memory that the whole process may use, such as 2GiB: what does not fit is moved to disk or
+    /// waits. Without limit when not said.
+    #[arg(long, value_name = "BYTES", value_parser = byte_size)]
+    pub(crate) memory: Option<u64>,
     /// A folder of plugin components, looked at before those of the home folder.
     #[arg(long, value_name = "DIR")]
     pub(crate) plugin_dir: Option<PathBuf>,
@@ -188,6 +192,17 @@ pub(crate) enum ModelCommand {
 
 const MODEL_HELP: &str =
     "A preset (cifar10-664k, strided-593k, plain-667k) or a network file, whose name ends in .toml";
+
+/// Enough that something fits beside the program itself.
+fn byte_size(text: &str) -> Result<u64, String> {
+    let least = 2 * mobula_engine::PROCESS_BYTES;
+    let bytes = mobula_contract::parse_bytes(text)
+        .ok_or_else(|| format!("`{text}` is no number of bytes, such as 512MiB or 2GiB"))?;
+    if bytes < least {
+        return Err(format!("{bytes} bytes are too few: the least is {}MiB", least >> 20));
+    }
+    Ok(bytes)
+}
 
 /// As many as the trainer takes.
 fn batch_size() -> clap::builder::RangedI64ValueParser<u32> {

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use mobula_contract::{
-    ActorExport, ActorSource, ActorSpec, InputPort, Manifest, OutputPort, Pipeline, PortKind,
-    StageKind, StageSpec, TaskExport,
+    ActorExport, ActorSource, ActorSpec, ForeachOver, InputPort, Manifest, OutputPort, Pipeline,
+    PortKind, StageKind, StageSpec, TaskExport,
 };
 use serde_json::{Map, Value as Json};
 
@@ -137,7 +137,7 @@ impl Problems {
                     self.missing(&at, &format!("task of plugin `{plugin}`"), export, there);
                     return None;
                 };
-                self.args(&at, task.args.as_ref(), &stage.args);
+                self.stage_args(&at, task.args.as_ref(), stage);
                 Some(task.clone())
             }
             StageKind::Method { actor, method } => {
@@ -152,7 +152,7 @@ impl Problems {
                         self.add(Exit::Invalid, format!("{at}: {e}"));
                     }
                 } else {
-                    self.args(&at, export.args.as_ref(), &stage.args);
+                    self.stage_args(&at, export.args.as_ref(), stage);
                 }
                 Some(export.clone())
             }
@@ -169,6 +169,20 @@ impl Problems {
         let there: Vec<&str> = there.collect();
         let list = if there.is_empty() { "none".to_owned() } else { there.join(", ") };
         self.add(Exit::Invalid, format!("{at}: no {what} is called `{name}`: there is {list}"));
+    }
+
+    /// With each value of a list; what a `foreach` takes from elsewhere is known only when it runs.
+    fn stage_args(&mut self, at: &str, schema: Option<&Json>, stage: &StageSpec) {
+        let Some(foreach) = &stage.foreach else { return self.args(at, schema, &stage.args) };
+        let ForeachOver::List { values } = &foreach.over else { return };
+        let known = self.found.len();
+        for value in values {
+            let mut args = stage.args.clone();
+            args.insert(foreach.name.clone(), value.clone());
+            if self.found.len() == known {
+                self.args(at, schema, &args);
+            }
+        }
     }
 
     fn args(&mut self, at: &str, schema: Option<&Json>, args: &Map<String, Json>) {
@@ -192,8 +206,12 @@ impl Problems {
 
     fn inputs(&mut self, stage: &StageSpec, export: &TaskExport, all: &BTreeMap<&str, TaskExport>) {
         let at = format!("stage `{}`", stage.name);
-        for port in export.inputs.iter().filter(|port| !port.optional) {
-            if !stage.inputs.contains_key(&port.name) {
+        let each = stage.foreach.as_ref();
+        // The fields of a stream's objects are known only when it runs.
+        let any = each.is_some_and(|each| matches!(each.over, ForeachOver::Stream { .. }));
+        for port in export.inputs.iter().filter(|port| !port.optional && !any) {
+            let rows = each.is_some_and(|each| each.name == port.name);
+            if !rows && !stage.inputs.contains_key(&port.name) {
                 self.add(Exit::Invalid, format!("{at}: input `{}` is missing", port.name));
             }
         }

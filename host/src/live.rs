@@ -12,6 +12,8 @@ use mobula_contract::{EventBody, Level, OutputNote, Pipeline, RunEvent, RunStatu
 const TICK: Duration = Duration::from_millis(120);
 /// What the line of a stage says anyway.
 const UNSHOWN: [&str; 3] = ["epoch", "seconds", "images"];
+/// Room for the index of a stage whose number of runs is not known yet.
+const FOREACH_WIDTH: usize = 5;
 /// Digits after the point of a metric.
 const DIGITS: usize = 4;
 
@@ -29,6 +31,7 @@ impl Live {
     pub(crate) fn new(pipeline: &Pipeline, quiet: bool) -> Self {
         let names = pipeline.stages.iter().map(|stage| {
             let index = stage.repeat.map_or(0, |n| n.saturating_sub(1).to_string().len() + 2);
+            let index = if stage.foreach.is_some() { FOREACH_WIDTH } else { index };
             stage.name.chars().count() + index
         });
         Self {
@@ -92,6 +95,7 @@ impl Live {
             EventBody::RunStarted { .. }
             | EventBody::ActorStarted { .. }
             | EventBody::ActorFinished { .. }
+            | EventBody::Expanded { .. }
             | EventBody::CheckpointSaved { .. }
             | EventBody::Metric { .. } => {}
         }

@@ -4,7 +4,7 @@
 use std::ops::ControlFlow;
 
 use mobula_contract::{
-    ActorExport, ActorSpec, DType, Failure, FailureKind, InputPort, MethodExport, Object,
+    ActorExport, ActorSpec, Charge, DType, Failure, FailureKind, InputPort, MethodExport, Object,
     OutputPort, PortKind, StageContext as _, StageKind, Tensor, Value,
 };
 use mobula_engine::{Actor, Call, CallContext};
@@ -112,7 +112,8 @@ pub(crate) fn create(
         let message = format!("no native actor `{class}`: there is {}", CLASSES.join(", "));
         return Err(Failure::new(FailureKind::Invalid, message));
     }
-    let threads = spec.limits.cpus.map(|cpus| cpus as usize);
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a few processors")]
+    let threads = spec.limits.cpus.map(|cpus| cpus.ceil().max(1.0) as usize);
     let trainer = match state {
         Some(state) => Trainer::restore(state, threads).map_err(failure)?,
         None => {
@@ -124,11 +125,15 @@ pub(crate) fn create(
             Trainer::new(config).map_err(failure)?
         }
     };
-    Ok(Box::new(Cnn { trainer }))
+    Ok(Box::new(Cnn { trainer, charge: Charge::default(), whole: true }))
 }
 
 struct Cnn {
     trainer: Trainer,
+    /// What the trainer's buffers take of the process's memory.
+    charge: Charge,
+    /// The state is that after some number of whole calls.
+    whole: bool,
 }
 
 impl Actor for Cnn {
@@ -148,6 +153,10 @@ impl Actor for Cnn {
         }
     }
 
+    fn is_alive(&self) -> bool {
+        self.whole
+    }
+
     fn snapshot(&mut self) -> Result<Vec<u8>, Failure> {
         Ok(self.trainer.snapshot())
     }
@@ -163,11 +172,16 @@ impl Cnn {
         let (images, labels) = (bytes(&call.inputs, "images")?, bytes(&call.inputs, "labels")?);
         let images = Images::new(images.bytes(), labels.bytes()).map_err(failure)?;
         let context = &*call.context;
+        let wanted = self.trainer.memory(args.batch_size).total_bytes();
+        self.charge.absorb(context.reserve(wanted.saturating_sub(self.charge.bytes()))?);
         let mut progress = |seen: Progress| {
             context.progress(seen.done as u64, Some(seen.total as u64));
             if context.cancelled() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         };
+        // An epoch that ends early leaves a state between two calls.
+        self.whole = false;
         let report = self.trainer.train_epoch(images, &args, &mut progress).map_err(failure)?;
+        self.whole = true;
         context.metric("loss", report.epoch, report.loss);
         context.metric("accuracy", report.epoch, report.accuracy);
         if let (Some(loss), Some(accuracy)) = (report.val_loss, report.val_accuracy) {

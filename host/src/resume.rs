@@ -1,13 +1,11 @@
 //! What an earlier process left of a run, from its events and checkpoints: finished units, outputs that
 //! can be had, states of actors.
 
-use std::collections::{BTreeMap, HashMap};
-
 use mobula_contract::{
-    CheckpointId, EventBody, Object, OutputNote, Pipeline, RunEvent, RunId, StageRef, Value,
+    CheckpointId, EventBody, Object, OutputNote, Pipeline, RunEvent, RunId, StageKind, Value,
     decode_object,
 };
-use mobula_engine::{ActorId, Left, Plan, Resume, UnitId};
+use mobula_engine::Left;
 use mobula_store::{Store, Subject};
 
 /// Everything that a second process starts from.
@@ -16,53 +14,45 @@ pub(crate) fn take_up(
     run: &RunId,
     pipeline: &Pipeline,
     events: &[RunEvent],
-) -> anyhow::Result<(Left, Resume, HashMap<UnitId, Object>)> {
-    let plan = Plan::new(pipeline);
-    let units: HashMap<&StageRef, UnitId> =
-        plan.units.iter().enumerate().map(|(i, unit)| (&unit.stage, UnitId(i))).collect();
+) -> anyhow::Result<Left> {
     let mut left = Left::default();
-    let mut outputs: HashMap<UnitId, Object> = HashMap::new();
-    let mut restarts: BTreeMap<&str, u32> = BTreeMap::new();
     for event in events {
         match &event.body {
-            EventBody::StageFinished { stage, outputs: notes, runtime_s, .. } => {
-                let Some(id) = units.get(stage) else { continue };
-                let object = inlined(notes);
-                left.finished.insert(*id, (object.is_some(), *runtime_s));
-                outputs.extend(object.map(|object| (*id, object)));
+            EventBody::StageFinished { stage, outputs, runtime_s, .. } => {
+                left.finished.insert(stage.clone(), (inlined(outputs), *runtime_s));
             }
-            EventBody::ActorStarted { actor, restarts: count, .. } => {
-                restarts.insert(actor, *count);
+            EventBody::Expanded { stage, count, whole } => {
+                let entry = left.expanded.entry(stage.clone()).or_default();
+                *entry = (entry.0.max(*count), entry.1 || *whole);
+            }
+            EventBody::ActorStarted { actor, restarts, .. } => {
+                left.restarts.insert(actor.clone(), *restarts);
             }
             _ => {}
         }
     }
-    for (id, finished) in &mut left.finished {
-        let unit = plan.unit(*id);
-        if finished.0 || unit.call.is_some() {
+    for (stage, (object, _)) in &mut left.finished {
+        let spec = pipeline.stage(&stage.name);
+        let is_task = spec.is_some_and(|spec| matches!(spec.kind, StageKind::Task { .. }));
+        if object.is_some() || !is_task {
             continue;
         }
-        let subject = Subject::Output(&unit.stage.name, unit.stage.index);
+        let subject = Subject::Output(&stage.name, stage.index);
         if let Some((_, bytes)) = store.newest_valid(run, subject)? {
-            outputs.insert(*id, decode_object(&bytes)?);
-            finished.0 = true;
+            *object = Some(decode_object(&bytes)?);
         }
     }
     let rows = store.checkpoints(Some(run))?;
-    for (i, actor) in pipeline.actors.iter().enumerate() {
+    for actor in &pipeline.actors {
         let good = rows.iter().rev().filter(|row| {
             row.actor.as_deref() == Some(&actor.name)
                 && row.damaged.is_none()
                 && store.load_checkpoint(&row.id).is_ok()
         });
         let good = good.map(|row| (row.id.clone(), usize::try_from(row.position).unwrap_or(0)));
-        left.states.insert(ActorId(i), good.collect());
-        let count = restarts.get(actor.name.as_str()).copied().unwrap_or(0);
-        left.restarts.insert(ActorId(i), count);
+        left.states.insert(actor.name.clone(), good.collect());
     }
-    let resume = Resume::new(&plan, &left);
-    outputs.retain(|id, _| resume.kept.get(id) == Some(&true));
-    Ok((left, resume, outputs))
+    Ok(left)
 }
 
 /// The number of the run's last checkpoint, so that no name is given twice.

@@ -83,6 +83,10 @@ impl Actor for Guest {
         self.actor.call(method, &arguments(&call.spec.args), call.inputs, &env)
     }
 
+    fn is_alive(&self) -> bool {
+        self.actor.is_alive()
+    }
+
     fn snapshot(&mut self) -> Result<Vec<u8>, Failure> {
         self.actor.snapshot()
     }

@@ -11,7 +11,9 @@ use mobula_contract::{
     ActorSource, CheckpointId, EventBody, Folders, Pipeline, RunEvent, RunId, RunReport, RunStatus,
     StageRef, Value, parse_pipeline,
 };
-use mobula_engine::{Fault, Outcome, Plan, Run, RunConfig};
+use mobula_engine::{
+    CancelHandle, Engine, EngineConfig, Fault, Outcome, Run, SessionConfig, misfits,
+};
 use mobula_store::{NewRun, Store};
 use serde_json::{Map, Value as Json};
 
@@ -160,43 +162,44 @@ impl RunJob {
         output: Output,
     ) -> anyhow::Result<()> {
         let Self { run, pipeline, faults, before } = self;
+        let engine = engine(catalogue, how)?;
+        let misfits = misfits(&engine, &pipeline);
+        if !misfits.is_empty() {
+            return Err(Ended::error(Exit::Invalid, misfits.join("\n")));
+        }
         let _lock = store.lock_run(&run).map_err(home::coded)?;
-        let resumed = match before.is_empty() {
+        let left = match before.is_empty() {
             true => None,
             false => Some(take_up(&store, &run, &pipeline, &before)?),
         };
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let (seed, plan) = (pipeline.seed, Plan::new(&pipeline));
+        let seed = pipeline.seed;
         let mut number = last_number(&store, &run, &before)?;
         let mut live = Live::new(&pipeline, output.json);
         let journal_store = Store::open(store.home()).map_err(home::coded)?;
         let keep = pipeline.checkpoint.keep;
         let journal = StoreJournal { store: journal_store, run: run.clone(), keep };
         let named = run.clone();
-        let name_checkpoint = Box::new(move || {
-            number += 1;
-            CheckpointId::new(&named, number)
-        });
-        let engine = Run::new(RunConfig {
-            workers: how.workers.map_or(cores, usize::from),
-            stages: Arc::new(HostStages { catalogue: Arc::new(catalogue) }),
-            journal: Box::new(journal),
-            policy: policy(&pipeline.checkpoint, &before),
-            name_checkpoint,
+        let config = SessionConfig {
+            journal: Some(Box::new(journal)),
+            policy: Some(policy(&pipeline.checkpoint, &before)),
+            names: Some(Box::new(move || {
+                number += 1;
+                CheckpointId::new(&named, number)
+            })),
             faults,
-            kill_host,
+            kill_host: Some(kill_host),
             begun_s: before.last().map_or(0.0, |event| event.at_s),
-            resumed,
-            pipeline,
-        });
-        cancel_on_signal(&engine)?;
+            ..SessionConfig::default()
+        };
+        let engine_run = Run::new(&engine, pipeline, left, config);
+        cancel_on_signal(engine_run.cancel_handle())?;
         if !output.json {
             output.note(&format!("run {run}"));
         }
-        let outcome = engine.finish(&mut |event| live.see(event));
+        let outcome = engine_run.finish(&mut |event| live.see(event));
         let body = EventBody::RunEnded {
             status: outcome.status,
-            result: numbers(&outcome, &plan),
+            result: numbers(&outcome),
             error: outcome.error.clone(),
         };
         let ended = RunEvent { at_s: outcome.wall_s, body };
@@ -208,6 +211,14 @@ impl RunJob {
         output.result(&report, || super::runs::prose(&report))?;
         close(&run, &outcome)
     }
+}
+
+/// An engine over the plugins of this catalogue.
+fn engine(catalogue: Catalogue, how: &RunHow) -> anyhow::Result<Engine> {
+    let stages = Arc::new(HostStages { catalogue: Arc::new(catalogue) });
+    let config = EngineConfig { memory_bytes: how.memory, ..EngineConfig::new(stages) };
+    let cpus = how.workers.map_or(config.cpus, f64::from);
+    Engine::start(EngineConfig { cpus, ..config }).context("cannot start the engine")
 }
 
 /// The command's end, after its document.
@@ -229,10 +240,10 @@ fn close(run: &RunId, outcome: &Outcome) -> anyhow::Result<()> {
 }
 
 /// The number fields that nobody in the pipeline reads: what the run was for.
-fn numbers(outcome: &Outcome, plan: &Plan) -> Map<String, Json> {
+fn numbers(outcome: &Outcome) -> Map<String, Json> {
     let mut numbers = Map::new();
-    for (id, object) in &outcome.results {
-        let StageRef { name: stage, repeated, .. } = &plan.unit(*id).stage;
+    for (stage, object) in &outcome.results {
+        let StageRef { name: stage, repeated, .. } = stage;
         for (field, value) in object.fields.iter().filter(|_| !repeated) {
             if let Value::Json(value @ Json::Number(_)) = value {
                 let taken = numbers.contains_key(field);
@@ -245,8 +256,8 @@ fn numbers(outcome: &Outcome, plan: &Plan) -> Map<String, Json> {
 }
 
 /// The first signal ends the run in order; a second one at once, which loses only what is not saved.
-fn cancel_on_signal(engine: &Run) -> anyhow::Result<()> {
-    let (handle, asked) = (engine.cancel_handle(), AtomicBool::new(false));
+fn cancel_on_signal(handle: CancelHandle) -> anyhow::Result<()> {
+    let asked = AtomicBool::new(false);
     ctrlc::set_handler(move || {
         if asked.swap(true, Ordering::Relaxed) {
             std::process::exit(Exit::Interrupted as i32);

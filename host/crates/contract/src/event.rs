@@ -6,7 +6,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
 
-use crate::call::{FailureKind, Level};
+use crate::call::{FailureKind, Level, Receipt};
 use crate::id::CheckpointId;
 use crate::report::{CheckpointReport, DecisionReport, RecoveryReport};
 
@@ -36,7 +36,7 @@ impl fmt::Display for RunStatus {
 }
 
 /// One repetition of one stage.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct StageRef {
     /// The stage.
     pub name: String,
@@ -124,6 +124,9 @@ pub enum EventBody {
         runtime_s: f64,
         /// Fields of the output, in their order.
         outputs: Vec<(String, OutputNote)>,
+        /// What it cost; absent in histories of older versions.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        receipt: Option<Receipt>,
     },
     /// An attempt failed.
     StageFailed {
@@ -139,6 +142,18 @@ pub enum EventBody {
         message: String,
         /// Whether it will be tried again.
         retried: bool,
+        /// What it cost; absent in histories of older versions, and where the worker died.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        receipt: Option<Receipt>,
+    },
+    /// It is known how often a stage with `foreach` runs.
+    Expanded {
+        /// The stage.
+        stage: String,
+        /// Repetitions so far; all of them once `whole`.
+        count: u32,
+        /// Whether no more will come.
+        whole: bool,
     },
     /// An actor stands ready.
     ActorStarted {

@@ -24,13 +24,16 @@ pub use manifest::{
 };
 pub use memory::{Budget, Charge};
 pub use object::{Object, Value};
-pub use object_codec::{CodecError, decode_object, encode_object};
+pub use object_codec::{CodecError, decode_object, encode_object, read_object, write_object};
 pub use pipeline::{
-    ActorSource, ActorSpec, CheckpointPlan, InputRef, KEEP_DEFAULT, Limits, Pipeline, PolicyPlan,
-    RETRIES_DEFAULT, StageKind, StageSpec,
+    ActorSource, ActorSpec, CheckpointPlan, Foreach, ForeachOver, InputRef, KEEP_DEFAULT, Limits,
+    Pipeline, PolicyPlan, RETRIES_DEFAULT, Retries, StageKind, StageSpec,
 };
-pub use pipeline_file::{Folders, Override, PipelineErrors, Problem, UNITS_MAX, parse_pipeline};
+pub use pipeline_file::{
+    Folders, Override, PipelineErrors, Problem, UNITS_MAX, parse_bytes, parse_pipeline,
+};
 pub use report::{
-    ActorReport, CheckpointReport, DecisionReport, RecoveryReport, RunReport, StageReport,
+    ActorReport, CheckpointReport, CostReport, DecisionReport, RecoveryReport, RunReport,
+    StageReport,
 };
 pub use tensor::{DType, Tensor, TensorError};

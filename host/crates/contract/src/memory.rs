@@ -64,6 +64,14 @@ impl Charge {
         self.bytes
     }
 
+    /// A part of it, or all of it where it holds less.
+    #[must_use]
+    pub fn split(&mut self, bytes: u64) -> Self {
+        let bytes = bytes.min(self.bytes);
+        self.bytes -= bytes;
+        Self { budget: self.budget.clone(), bytes }
+    }
+
     /// Takes over what another charge of the same budget holds.
     pub fn absorb(&mut self, mut other: Self) {
         match (&self.budget, other.budget.take()) {
@@ -92,7 +100,10 @@ mod tests {
         assert!(budget.take(41).is_none());
         first.absorb(budget.take(40).unwrap());
         assert_eq!((budget.used(), first.bytes()), (100, 100));
+        let part = first.split(30);
         drop(first);
+        assert_eq!((budget.used(), part.bytes()), (30, 30));
+        drop(part);
         assert_eq!(budget.used(), 0);
         let mut none = Charge::default();
         none.absorb(budget.take(7).unwrap());

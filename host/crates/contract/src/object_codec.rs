@@ -4,8 +4,10 @@
 //!
 //! An old reader refuses a newer version by name; a new reader keeps reading version 1.
 
+use std::io::{self, Read, Write};
 use std::sync::Arc;
 
+use crate::memory::Charge;
 use crate::object::{Object, Value};
 use crate::tensor::{DType, Tensor};
 
@@ -23,7 +25,7 @@ pub enum CodecError {
     #[error("bytes at {offset} are no object: {what}")]
     Damaged {
         /// Where reading stopped.
-        offset: usize,
+        offset: u64,
         /// What was expected.
         what: &'static str,
     },
@@ -34,51 +36,87 @@ pub enum CodecError {
 pub fn encode_object(object: &Object) -> Vec<u8> {
     let size = usize::try_from(object.byte_len()).unwrap_or(0);
     let mut out = Vec::with_capacity(size + 64 * (object.fields.len() + 1));
-    out.extend_from_slice(MAGIC);
-    out.extend_from_slice(&VERSION.to_le_bytes());
-    out.extend_from_slice(&count(object.fields.len()));
-    for (name, value) in &object.fields {
-        out.extend_from_slice(&count(name.len()));
-        out.extend_from_slice(name.as_bytes());
-        encode_value(value, &mut out);
-    }
+    write_object(object, &mut out).expect("memory takes everything");
     out
+}
+
+/// Writes the bytes of an object; gives how many they were.
+pub fn write_object(object: &Object, out: &mut dyn Write) -> io::Result<u64> {
+    let mut out = Counting { inner: out, count: 0 };
+    out.write_all(MAGIC)?;
+    out.write_all(&VERSION.to_le_bytes())?;
+    out.write_all(&count(object.fields.len()))?;
+    for (name, value) in &object.fields {
+        out.write_all(&count(name.len()))?;
+        out.write_all(name.as_bytes())?;
+        write_value(value, &mut out)?;
+    }
+    out.flush()?;
+    Ok(out.count)
+}
+
+struct Counting<'a> {
+    inner: &'a mut dyn Write,
+    count: u64,
+}
+
+impl Write for Counting<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.inner.write(bytes)?;
+        self.count += written as u64;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.inner.flush()
+    }
 }
 
 fn count(len: usize) -> [u8; 4] {
     u32::try_from(len).expect("names and field counts are short").to_le_bytes()
 }
 
-fn encode_value(value: &Value, out: &mut Vec<u8>) {
+fn write_value(value: &Value, out: &mut Counting<'_>) -> io::Result<()> {
     match value {
         Value::Tensor(tensor) => {
             let dtype = DTYPES.iter().position(|d| *d == tensor.dtype()).expect("all are listed");
-            out.extend_from_slice(&[0, u8::try_from(dtype).expect("six")]);
-            out.push(u8::try_from(tensor.shape().len()).expect("few axes"));
+            out.write_all(&[0, u8::try_from(dtype).expect("six")])?;
+            out.write_all(&[u8::try_from(tensor.shape().len()).expect("few axes")])?;
             for axis in tensor.shape() {
-                out.extend_from_slice(&axis.to_le_bytes());
+                out.write_all(&axis.to_le_bytes())?;
             }
-            payload(tensor.bytes(), out);
+            payload(tensor.bytes(), out)
         }
         Value::Json(json) => {
-            out.push(1);
-            payload(json.to_string().as_bytes(), out);
+            out.write_all(&[1])?;
+            payload(json.to_string().as_bytes(), out)
         }
         Value::Bytes(bytes) => {
-            out.push(2);
-            payload(bytes, out);
+            out.write_all(&[2])?;
+            payload(bytes, out)
         }
     }
 }
 
-fn payload(bytes: &[u8], out: &mut Vec<u8>) {
-    out.extend_from_slice(&(bytes.len() as u64).to_le_bytes());
-    out.extend_from_slice(bytes);
+fn payload(bytes: &[u8], out: &mut Counting<'_>) -> io::Result<()> {
+    out.write_all(&(bytes.len() as u64).to_le_bytes())?;
+    out.write_all(bytes)
 }
 
 /// Reads an object back; hostile bytes are an error, and nothing is allocated beyond their length.
-pub fn decode_object(bytes: &[u8]) -> Result<Object, CodecError> {
-    let mut reader = Reader { bytes, offset: 0 };
+pub fn decode_object(mut bytes: &[u8]) -> Result<Object, CodecError> {
+    let len = bytes.len() as u64;
+    read_object(&mut bytes, len, &mut |_| Charge::default())
+}
+
+/// Reads an object of `len` bytes in all. `charge` gives what a tensor of so many bytes takes from a
+/// budget.
+pub fn read_object(
+    from: &mut dyn Read,
+    len: u64,
+    charge: &mut dyn FnMut(u64) -> Charge,
+) -> Result<Object, CodecError> {
+    let mut reader = Reader { from, offset: 0, left: len, charge };
     if reader.take(4, "the mark MOBJ")? != MAGIC {
         return Err(CodecError::Damaged { offset: 0, what: "the mark MOBJ" });
     }
@@ -90,18 +128,18 @@ pub fn decode_object(bytes: &[u8]) -> Result<Object, CodecError> {
     for _ in 0..reader.u32("a field count")? {
         let len = u64::from(reader.u32("a name length")?);
         let name = reader.text(len, "a name")?;
-        let value = decode_value(&mut reader)?;
+        let value = read_value(&mut reader)?;
         object.fields.push((name, value));
     }
-    if reader.offset != bytes.len() {
+    if reader.left != 0 {
         return Err(reader.damaged("the end"));
     }
     Ok(object)
 }
 
-fn decode_value(reader: &mut Reader<'_>) -> Result<Value, CodecError> {
+fn read_value(reader: &mut Reader<'_>) -> Result<Value, CodecError> {
     match reader.take(1, "a kind")?[0] {
-        0 => decode_tensor(reader),
+        0 => read_tensor(reader),
         1 => {
             let len = reader.u64("a length")?;
             let text = reader.text(len, "a JSON document")?;
@@ -110,37 +148,40 @@ fn decode_value(reader: &mut Reader<'_>) -> Result<Value, CodecError> {
         }
         2 => {
             let len = reader.u64("a length")?;
-            Ok(Value::Bytes(Arc::new(reader.take(len, "bytes")?.to_vec())))
+            Ok(Value::Bytes(Arc::new(reader.take(len, "bytes")?)))
         }
         _ => Err(reader.damaged("a known kind")),
     }
 }
 
-fn decode_tensor(reader: &mut Reader<'_>) -> Result<Value, CodecError> {
+fn read_tensor(reader: &mut Reader<'_>) -> Result<Value, CodecError> {
     let dtype = usize::from(reader.take(1, "a dtype")?[0]);
     let dtype = *DTYPES.get(dtype).ok_or_else(|| reader.damaged("a known dtype"))?;
     let axes = reader.take(1, "an axis count")?[0];
     let shape = (0..axes).map(|_| reader.u64("an axis")).collect::<Result<Vec<_>, _>>()?;
     let len = reader.u64("a length")?;
-    let bytes = reader.take(len, "the elements")?.to_vec();
-    let tensor = Tensor::new(dtype, shape, bytes);
+    let bytes = reader.take(len, "the elements")?;
+    let charge = (reader.charge)(len);
+    let tensor = Tensor::charged(dtype, shape, bytes, charge);
     tensor.map(Value::Tensor).map_err(|_| reader.damaged("a shape that fits its elements"))
 }
 
 struct Reader<'a> {
-    bytes: &'a [u8],
-    offset: usize,
+    from: &'a mut dyn Read,
+    offset: u64,
+    left: u64,
+    charge: &'a mut dyn FnMut(u64) -> Charge,
 }
 
-impl<'a> Reader<'a> {
-    fn take(&mut self, len: u64, what: &'static str) -> Result<&'a [u8], CodecError> {
-        let len = usize::try_from(len).map_err(|_| self.damaged(what))?;
-        let rest = &self.bytes[self.offset..];
-        if rest.len() < len {
-            return Err(self.damaged(what));
-        }
+impl Reader<'_> {
+    fn take(&mut self, len: u64, what: &'static str) -> Result<Vec<u8>, CodecError> {
+        let size = usize::try_from(len).ok().filter(|_| len <= self.left);
+        let size = size.ok_or_else(|| self.damaged(what))?;
+        let mut bytes = vec![0; size];
+        self.from.read_exact(&mut bytes).map_err(|_| self.damaged(what))?;
         self.offset += len;
-        Ok(&rest[..len])
+        self.left -= len;
+        Ok(bytes)
     }
 
     fn u32(&mut self, what: &'static str) -> Result<u32, CodecError> {
@@ -154,7 +195,7 @@ impl<'a> Reader<'a> {
     }
 
     fn text(&mut self, len: u64, what: &'static str) -> Result<String, CodecError> {
-        let bytes = self.take(len, what)?.to_vec();
+        let bytes = self.take(len, what)?;
         String::from_utf8(bytes).map_err(|_| self.damaged(what))
     }
 

@@ -7,6 +7,8 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
 
+use crate::call::FailureKind;
+
 /// Attempts after the first that a task gets, and restarts that an actor gets, unless said otherwise.
 pub const RETRIES_DEFAULT: u32 = 3;
 /// Checkpoints kept of each actor or stage, unless said otherwise.
@@ -36,6 +38,9 @@ pub struct StageSpec {
     pub kind: StageKind,
     /// How often, each repetition after the one before; at least 1. `None` without `repeat`.
     pub repeat: Option<u32>,
+    /// What it runs for, once for each; the runs are independent of each other.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub foreach: Option<Foreach>,
     /// Input field → where it comes from.
     pub inputs: BTreeMap<String, InputRef>,
     /// Arguments.
@@ -44,6 +49,39 @@ pub struct StageSpec {
     pub mounts: BTreeMap<String, PathBuf>,
     /// Limits.
     pub limits: Limits,
+}
+
+/// A stage that runs once for each of several things.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Foreach {
+    /// What there are several of.
+    pub over: ForeachOver,
+    /// The name of the argument (for JSON) or input (for rows) that holds the one; the fields of a
+    /// stream's object keep their names.
+    pub name: String,
+    /// Rows of a tensor that go together.
+    pub rows: u64,
+}
+
+/// What there are several of.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "lowercase")]
+pub enum ForeachOver {
+    /// These values.
+    List {
+        /// One for each run.
+        values: Vec<Json>,
+    },
+    /// The elements of a JSON list, or the rows of a tensor.
+    Field {
+        /// Where it is.
+        from: InputRef,
+    },
+    /// The objects that a stage gives one after another.
+    Stream {
+        /// That stage.
+        stage: String,
+    },
 }
 
 /// What a stage calls.
@@ -114,22 +152,45 @@ pub enum ActorSource {
     },
 }
 
+/// After which failures another attempt is made, and when.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Retries {
+    /// Kinds of failure; the usual ones when not said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on: Option<Vec<FailureKind>>,
+    /// Milliseconds before the second attempt, doubled for each further one; the engine's default
+    /// when not said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delay_ms: Option<u64>,
+}
+
 /// What may stand on any stage or actor.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Limits {
     /// Further attempts of a task, or restarts of an actor.
     pub retries: u32,
+    /// Which failures they are for, and when.
+    #[serde(default)]
+    pub retry: Retries,
     /// Seconds that one call may take; the sandbox's default when not said.
     pub timeout_s: Option<f64>,
-    /// Bytes of guest memory; the sandbox's default when not said.
+    /// Bytes of guest memory, set aside while the stage runs or the actor lives; when not said the
+    /// sandbox's default, and nothing is set aside.
     pub memory_bytes: Option<u64>,
-    /// Threads that a native actor may use; all cores when not said.
-    pub cpus: Option<u32>,
+    /// Processors that a call takes, and threads of a native actor; when not said one for a plugin,
+    /// all for a native actor.
+    pub cpus: Option<f64>,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { retries: RETRIES_DEFAULT, timeout_s: None, memory_bytes: None, cpus: None }
+        Self {
+            retries: RETRIES_DEFAULT,
+            retry: Retries::default(),
+            timeout_s: None,
+            memory_bytes: None,
+            cpus: None,
+        }
     }
 }
 
@@ -173,6 +234,14 @@ pub enum PolicyPlan {
     Always,
     /// Not at all.
     Never,
+}
+
+impl StageSpec {
+    /// Whether its runs are counted, so that the index is worth showing.
+    #[must_use]
+    pub fn is_repeated(&self) -> bool {
+        self.repeat.is_some() || self.foreach.is_some()
+    }
 }
 
 impl Pipeline {

@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use crate::call::FailureKind;
 use crate::pipeline::{
-    ActorSource, ActorSpec, CheckpointPlan, InputRef, Limits, Pipeline, PolicyPlan,
-    RETRIES_DEFAULT, StageKind, StageSpec,
+    ActorSource, ActorSpec, CheckpointPlan, Foreach, ForeachOver, InputRef, Limits, Pipeline,
+    PolicyPlan, RETRIES_DEFAULT, Retries, StageKind, StageSpec,
 };
 use crate::pipeline_graph::check_graph;
 use crate::pipeline_node::{
@@ -16,6 +17,12 @@ use crate::pipeline_node::{
 
 /// Stages that a pipeline may have, repetitions counted: keeps a typing error from filling memory.
 pub const UNITS_MAX: u64 = 1_000_000;
+
+/// Least part of a processor that a call can take: more calls at one time help nobody.
+const CPUS_MIN: f64 = 0.01;
+/// What `retry_on` may name.
+const RETRY_KINDS: &str = "a list of failed, trap, worker-lost, memory, host, quota, invalid, \
+                           out-of-bounds or denied";
 
 /// A problem of a pipeline file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -195,8 +202,13 @@ fn read_stage(node: &Node, folders: Folders<'_>, problems: &mut Vec<Found>) -> S
     let args = reader.optional("args", "a table", problems, object).unwrap_or_default();
     let mounts = read_mounts(&name, reader.get("mounts"), folders, problems);
     let limits = read_limits(&mut reader, "max_retries", problems);
+    let foreach = reader.get("foreach").and_then(|node| read_foreach(&name, node, problems));
+    if let (Some(_), Some(_)) = (&foreach, repeat) {
+        let message = format!("stage `{name}` has both `repeat` and `foreach`: choose one");
+        problems.push(Found { offset: node.offset, message });
+    }
     reader.finish(problems);
-    StageSpec { name, kind, repeat, inputs, args, mounts, limits }
+    StageSpec { name, kind, repeat, foreach, inputs, args, mounts, limits }
 }
 
 fn read_actor(node: &Node, folders: Folders<'_>, problems: &mut Vec<Found>) -> ActorSpec {
@@ -280,6 +292,47 @@ fn read_inputs(
     inputs
 }
 
+/// A list of values, `"stage.field"`, the name of a stage that streams, or a table of one of these with
+/// `over`, `as` and `rows`.
+fn read_foreach(stage: &str, node: &Node, problems: &mut Vec<Found>) -> Option<Foreach> {
+    let place = format!("`foreach` of stage `{stage}`");
+    let wanted = "a list, \"stage.field\" or the name of a stage that streams";
+    if !matches!(node.tree, Tree::Table(_)) {
+        let over = foreach_over(node);
+        if over.is_none() {
+            let message = format!("{place} must be {wanted}");
+            problems.push(Found { offset: node.offset, message });
+        }
+        return Some(Foreach { over: over?, name: "item".to_owned(), rows: 1 });
+    }
+    let mut reader = TableReader::new(place.clone(), node, problems);
+    let over = reader.optional("over", wanted, problems, foreach_over);
+    let name = reader.optional("as", "a name in quotes", problems, string);
+    let rows = reader.optional("rows", "a whole number from 1", problems, positive_u32);
+    if node.get("over").is_none() {
+        problems.push(Found { offset: node.offset, message: format!("{place} needs `over`") });
+    }
+    reader.finish(problems);
+    let name = name.unwrap_or_else(|| "item".to_owned());
+    Some(Foreach { over: over?, name, rows: rows.map_or(1, u64::from) })
+}
+
+fn foreach_over(node: &Node) -> Option<ForeachOver> {
+    match &node.tree {
+        Tree::Array(values) => {
+            Some(ForeachOver::List { values: values.iter().map(Node::to_json).collect() })
+        }
+        Tree::Table(_) => None,
+        Tree::Leaf(_) => {
+            let text = string(node).filter(|text| !text.is_empty())?;
+            if text.contains('.') {
+                return Some(ForeachOver::Field { from: input_ref(&text)? });
+            }
+            Some(ForeachOver::Stream { stage: text })
+        }
+    }
+}
+
 fn fields<'a>(
     node: Option<&'a Node>,
     place: &str,
@@ -338,9 +391,15 @@ fn read_limits(
     });
     Limits {
         retries: retries.unwrap_or(RETRIES_DEFAULT),
+        retry: Retries {
+            on: reader.optional("retry_on", RETRY_KINDS, problems, failure_kinds),
+            delay_ms: reader.optional("retry_delay_ms", "a whole number from 0", problems, natural),
+        },
         timeout_s: reader.optional("timeout_s", "seconds above 0", problems, positive_f64),
         memory_bytes: reader.optional("memory", "bytes such as \"512MiB\"", problems, byte_size),
-        cpus: reader.optional("cpus", "a whole number from 1", problems, positive_u32),
+        cpus: reader.optional("cpus", "a number from 0.01", problems, |node| {
+            positive_f64(node).filter(|cpus| *cpus >= CPUS_MIN)
+        }),
     }
 }
 
@@ -389,12 +448,21 @@ fn policy_plan(node: &Node) -> Option<PolicyPlan> {
     })
 }
 
-/// A number of bytes, or one with a unit: `512MiB`, `2GiB`, `10MB`.
+fn failure_kinds(node: &Node) -> Option<Vec<FailureKind>> {
+    let kinds: Vec<FailureKind> = serde_json::from_value(node.to_json()).ok()?;
+    (!kinds.contains(&FailureKind::Cancelled)).then_some(kinds)
+}
+
 fn byte_size(node: &Node) -> Option<u64> {
-    if let Some(bytes) = natural(node) {
-        return Some(bytes).filter(|bytes| *bytes > 0);
+    match natural(node) {
+        Some(bytes) => Some(bytes).filter(|bytes| *bytes > 0),
+        None => parse_bytes(&string(node)?),
     }
-    let text = string(node)?;
+}
+
+/// A number of bytes above 0, with or without a unit: `512MiB`, `2GiB`, `10MB`, `4096`.
+#[must_use]
+pub fn parse_bytes(text: &str) -> Option<u64> {
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let unit: u64 = match text[digits.len()..].to_ascii_lowercase().as_str() {
         "" | "b" => 1,

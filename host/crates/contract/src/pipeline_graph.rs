@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::pipeline::{InputRef, Pipeline, StageKind, StageSpec};
+use crate::pipeline::{ForeachOver, InputRef, Pipeline, StageKind, StageSpec};
 use crate::pipeline_file::{UNITS_MAX, doubles};
 use crate::pipeline_node::{Found, Node, suggest};
 
@@ -32,9 +32,14 @@ pub(crate) fn check_graph(
         for (field, source) in &stage.inputs {
             let offset =
                 node.get("inputs").and_then(|n| n.get(field)).map_or(node.offset, |n| n.offset);
-            if let Err(message) = check_source(pipeline, stage, field, source) {
+            let what = format!("input `{field}` of stage `{}`", stage.name);
+            if let Err(message) = check_source(pipeline, &what, source) {
                 problems.push(Found { offset, message });
             }
+        }
+        let offset = node.get("foreach").map_or(node.offset, |node| node.offset);
+        if let Err(message) = check_foreach(pipeline, stage) {
+            problems.push(Found { offset, message });
         }
     }
     if let Some(cycle) = find_cycle(pipeline) {
@@ -60,24 +65,47 @@ fn check_actor(pipeline: &Pipeline, stage: &StageSpec, node: &Node, problems: &m
     problems.push(Found { offset, message });
 }
 
-fn check_source(
-    pipeline: &Pipeline,
-    stage: &StageSpec,
-    field: &str,
-    source: &InputRef,
-) -> Result<(), String> {
+fn check_foreach(pipeline: &Pipeline, stage: &StageSpec) -> Result<(), String> {
+    let what = format!("`foreach` of stage `{}`", stage.name);
+    match stage.foreach.as_ref().map(|foreach| &foreach.over) {
+        None => Ok(()),
+        Some(ForeachOver::List { values }) if values.is_empty() => {
+            Err(format!("{what} is an empty list"))
+        }
+        Some(ForeachOver::List { .. }) => Ok(()),
+        Some(ForeachOver::Field { from }) => check_source(pipeline, &what, from),
+        Some(ForeachOver::Stream { stage: name }) => {
+            let from = pipeline.stage(name).ok_or_else(|| {
+                let names = pipeline.stages.iter().map(|s| s.name.as_str());
+                format!(
+                    "{what} names stage `{name}`, which the file does not have{}",
+                    suggest(name, names)
+                )
+            })?;
+            match (&from.kind, from.is_repeated()) {
+                (StageKind::Task { .. }, false) => Ok(()),
+                _ => Err(format!("{what}: only a task that runs once can stream, not `{name}`")),
+            }
+        }
+    }
+}
+
+fn check_source(pipeline: &Pipeline, what: &str, source: &InputRef) -> Result<(), String> {
     let Some(from) = pipeline.stage(&source.stage) else {
         let hint = suggest(&source.stage, pipeline.stages.iter().map(|s| s.name.as_str()));
         return Err(format!(
-            "input `{field}` of stage `{}` comes from stage `{}`, which the file does not have{hint}",
-            stage.name, source.stage
+            "{what} comes from stage `{}`, which the file does not have{hint}",
+            source.stage
         ));
     };
+    if from.foreach.is_some() {
+        return Ok(());
+    }
     let repeat = from.repeat.unwrap_or(1);
     match source.index {
         Some(index) if index >= repeat => Err(format!(
-            "input `{field}` of stage `{}` comes from `{}[{index}]`, but it is repeated {repeat} times, counted from 0",
-            stage.name, source.stage
+            "{what} comes from `{}[{index}]`, but it is repeated {repeat} times, counted from 0",
+            source.stage
         )),
         _ => Ok(()),
     }
@@ -92,6 +120,11 @@ fn find_cycle(pipeline: &Pipeline) -> Option<Vec<String>> {
     for (i, stage) in pipeline.stages.iter().enumerate() {
         let mut before: Vec<usize> =
             stage.inputs.values().filter_map(|s| index.get(s.stage.as_str()).copied()).collect();
+        before.extend(stage.foreach.as_ref().and_then(|foreach| match &foreach.over {
+            ForeachOver::List { .. } => None,
+            ForeachOver::Field { from } => index.get(from.stage.as_str()).copied(),
+            ForeachOver::Stream { stage } => index.get(stage.as_str()).copied(),
+        }));
         if let StageKind::Method { actor, .. } = &stage.kind {
             before.extend(last_on_actor.insert(actor, i));
         }

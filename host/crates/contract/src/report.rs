@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
 
+use crate::call::Receipt;
 use crate::event::RunStatus;
 use crate::id::{CheckpointId, RunId};
 
@@ -30,6 +31,9 @@ pub struct RunReport {
     pub decisions: Vec<DecisionReport>,
     /// What was restored after failures.
     pub recoveries: Vec<RecoveryReport>,
+    /// What all calls cost together, failed ones included.
+    #[serde(default)]
+    pub cost: CostReport,
     /// Numbers of the run as a whole, such as `test_accuracy`.
     pub result: Map<String, Json>,
     /// Why it failed; absent after success.
@@ -60,9 +64,43 @@ pub struct StageReport {
     pub outputs: Map<String, Json>,
     /// Whether it repeats work that a failure had undone.
     pub replay: bool,
+    /// What it cost; absent while it runs, and where the worker died.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub receipt: Option<Receipt>,
     /// Why it failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
+}
+
+/// The receipts of a run's calls together.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+pub struct CostReport {
+    /// Calls that ended.
+    pub calls: u64,
+    /// Those of them that were the first since a process took up their plugin.
+    pub cold_calls: u64,
+    /// Seconds of all calls, one after another.
+    pub wall_s: f64,
+    /// Seconds of computing.
+    pub cpu_s: f64,
+    /// Most bytes of guest memory that a call had.
+    pub memory_peak_bytes: u64,
+    /// Bytes that went into guests.
+    pub bytes_in: u64,
+    /// Bytes that came out of them.
+    pub bytes_out: u64,
+}
+
+impl CostReport {
+    pub(crate) fn add(&mut self, receipt: &Receipt) {
+        self.calls += 1;
+        self.cold_calls += u64::from(receipt.cold);
+        self.wall_s += receipt.wall_s;
+        self.cpu_s += receipt.cpu_s;
+        self.memory_peak_bytes = self.memory_peak_bytes.max(receipt.memory_peak_bytes);
+        self.bytes_in += receipt.bytes_in;
+        self.bytes_out += receipt.bytes_out;
+    }
 }
 
 /// One actor.

@@ -3,9 +3,10 @@
 
 use serde_json::{Map, Value as Json, json};
 
+use crate::call::Receipt;
 use crate::event::{EventBody, OutputNote, RunEvent, RunStatus, StageRef};
 use crate::id::RunId;
-use crate::report::{ActorReport, RunReport, StageReport};
+use crate::report::{ActorReport, CostReport, RunReport, StageReport};
 
 impl RunReport {
     /// The report of a run whose events are all here, in order.
@@ -22,6 +23,7 @@ impl RunReport {
             checkpoints: Vec::new(),
             decisions: Vec::new(),
             recoveries: Vec::new(),
+            cost: CostReport::default(),
             result: Map::new(),
             error: None,
         };
@@ -52,18 +54,23 @@ impl RunReport {
                     ended_s: None,
                     outputs: Map::new(),
                     replay: *replay,
+                    receipt: None,
                     error: None,
                 });
             }
-            EventBody::StageFinished { stage, outputs, .. } => {
+            EventBody::StageFinished { stage, outputs, receipt, .. } => {
+                self.cost_of(receipt.as_ref());
                 let outputs = outputs.iter().map(|(name, note)| (name.clone(), shown(note)));
                 if let Some(open) = self.close(stage, event.at_s, "succeeded") {
                     open.outputs = outputs.collect();
+                    open.receipt = *receipt;
                 }
             }
-            EventBody::StageFailed { stage, message, .. } => {
+            EventBody::StageFailed { stage, message, receipt, .. } => {
+                self.cost_of(receipt.as_ref());
                 if let Some(open) = self.close(stage, event.at_s, "failed") {
                     open.error = Some(message.clone());
+                    open.receipt = *receipt;
                 }
             }
             EventBody::ActorStarted { actor, restarts, .. } => {
@@ -83,10 +90,17 @@ impl RunReport {
             }
             EventBody::RunStarted { .. }
             | EventBody::ActorLost { .. }
+            | EventBody::Expanded { .. }
             | EventBody::CheckpointFailed { .. }
             | EventBody::Log { .. }
             | EventBody::Metric { .. }
             | EventBody::Progress { .. } => {}
+        }
+    }
+
+    fn cost_of(&mut self, receipt: Option<&Receipt>) {
+        if let Some(receipt) = receipt {
+            self.cost.add(receipt);
         }
     }
 

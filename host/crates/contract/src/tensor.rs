@@ -98,7 +98,7 @@ pub struct Tensor {
 /// Bytes that tensors share, and what they take of the process's memory.
 struct Storage {
     bytes: Vec<u8>,
-    _charge: Charge,
+    charge: Charge,
 }
 
 impl Tensor {
@@ -120,7 +120,7 @@ impl Tensor {
             return Err(TensorError::Length { shape, dtype, wanted, got });
         }
         let len = bytes.len();
-        let storage = Arc::new(Storage { bytes, _charge: charge });
+        let storage = Arc::new(Storage { bytes, charge });
         Ok(Self { dtype, shape, storage, start: 0, len })
     }
 
@@ -147,6 +147,12 @@ impl Tensor {
     pub fn row_len(&self) -> usize {
         let elements: u64 = self.shape[1..].iter().product();
         usize::try_from(elements * self.dtype.size()).expect("a row is part of memory")
+    }
+
+    /// Whether its bytes are accounted for in a budget.
+    #[must_use]
+    pub fn is_charged(&self) -> bool {
+        self.storage.bytes.is_empty() || self.storage.charge.bytes() > 0
     }
 
     /// All bytes, row after row.

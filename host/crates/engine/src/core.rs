@@ -1,42 +1,54 @@
-//! The scheduler's state and its one rule: `step(event, now) -> effects`. Never waits, never reads a
-//! clock, holds no object's bytes; the same events give the same effects.
+//! The scheduler's state and its one rule: `step(event) -> effects`. Never waits, never reads a clock,
+//! holds no object's bytes; the same events give the same effects.
 
 mod actor;
+mod lineage;
 mod message;
-mod resume;
+mod ready;
+mod save;
+mod session;
 mod state;
+mod unit;
 
-use mobula_contract::{
-    CheckpointId, CheckpointReport, EventBody, Failure, FailureKind, OutputNote, RunStatus,
-};
+use std::collections::BTreeMap;
 
-use crate::plan::{Plan, UnitId};
+use mobula_contract::{CheckpointId, EventBody, Failure, FailureKind};
+use rustc_hash::FxHashMap;
+
 use crate::port::Policy;
 
-pub use message::{Effect, Event};
-pub use resume::{Left, Resume};
-pub use state::{ActorId, SaveId, WorkerId};
-use state::{ActorState, Phase, Saving, UnitState};
+pub use message::{
+    ActorId, Due, Effect, Event, LeftActor, Need, NewActor, SaveId, SessionId, Submit, UnitId,
+    WorkerId,
+};
+use ready::{Item, Ready, fits};
+use state::{Actor, Body, Job, Life, Phase, Saving, Session, Unit};
 
-/// Names the checkpoints of a run.
-pub type NameCheckpoint = Box<dyn FnMut() -> CheckpointId + Send>;
+/// Names the checkpoints of a session.
+pub type Names = Box<dyn FnMut() -> CheckpointId + Send>;
 
-/// The whole state of a run's scheduling.
+/// What holds for a session as a whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rules {
+    /// Somebody keeps what happens.
+    pub recorded: bool,
+    /// The first unit that fails for good ends the session; otherwise only what reads it fails.
+    pub stops_on_failure: bool,
+}
+
+/// The whole state of an engine's scheduling.
 pub struct Core {
-    plan: Plan,
-    policy: Box<dyn Policy>,
-    name_checkpoint: NameCheckpoint,
-    units: Vec<UnitState>,
-    actors: Vec<ActorState>,
-    pool_size: usize,
+    total: Need,
+    free: Need,
+    sessions: BTreeMap<SessionId, Session>,
+    units: FxHashMap<UnitId, Unit>,
+    actors: BTreeMap<ActorId, Actor>,
+    saves: BTreeMap<SaveId, Saving>,
+    ready: Ready,
+    workers: FxHashMap<WorkerId, Job>,
     idle: Vec<WorkerId>,
-    workers: u32,
-    ready: Vec<UnitId>,
-    saves: Vec<Saving>,
-    running: usize,
-    units_left: usize,
-    ending: Option<(RunStatus, Option<String>)>,
-    ended: bool,
+    workers_ever: u32,
+    saves_ever: u64,
     effects: Vec<Effect>,
 }
 
@@ -47,51 +59,100 @@ impl std::fmt::Debug for Core {
 }
 
 impl Core {
-    /// A run that has not begun. `pool_size` is at least 1.
+    /// A core without sessions that admits no more than `total` at one time.
     #[must_use]
-    pub fn new(
-        plan: Plan,
-        pool_size: usize,
-        policy: Box<dyn Policy>,
-        name_checkpoint: NameCheckpoint,
-    ) -> Self {
-        assert!(pool_size > 0, "a pool has workers");
-        let units: Vec<_> = plan.units.iter().map(UnitState::new).collect();
-        let units_left = units.len();
-        let actors = plan.actors.iter().map(ActorState::new).collect();
+    pub fn new(total: Need) -> Self {
         Self {
-            plan,
-            policy,
-            name_checkpoint,
-            units,
-            actors,
-            pool_size,
+            total,
+            free: total,
+            sessions: BTreeMap::new(),
+            units: FxHashMap::default(),
+            actors: BTreeMap::new(),
+            saves: BTreeMap::new(),
+            ready: Ready::default(),
+            workers: FxHashMap::default(),
             idle: Vec::new(),
-            workers: 0,
-            ready: Vec::new(),
-            saves: Vec::new(),
-            running: 0,
-            units_left,
-            ending: None,
-            ended: false,
+            workers_ever: 0,
+            saves_ever: 0,
             effects: Vec::new(),
         }
     }
 
-    /// The plan that is run.
+    /// What is there in all.
     #[must_use]
-    pub fn plan(&self) -> &Plan {
-        &self.plan
+    pub fn total(&self) -> Need {
+        self.total
+    }
+
+    /// What is not taken now.
+    #[must_use]
+    pub fn free(&self) -> Need {
+        self.free
+    }
+
+    /// Units, actors and saves that are remembered: none when nobody asks for anything any more.
+    #[must_use]
+    pub fn remembered(&self) -> (usize, usize, usize) {
+        (self.units.len(), self.actors.len(), self.saves.len())
+    }
+
+    /// Calls of an actor that have come and not been made; 0 for one that is gone.
+    #[must_use]
+    pub fn mailbox(&self, actor: ActorId) -> usize {
+        self.actors.get(&actor).map_or(0, Actor::waiting)
+    }
+
+    /// Units of a session that are not over.
+    #[must_use]
+    pub fn pending(&self, session: SessionId) -> usize {
+        self.sessions.get(&session).map_or(0, |session| session.units_left)
+    }
+
+    /// Whether this much is ever there.
+    #[must_use]
+    pub fn can_ever_fit(&self, need: Need) -> bool {
+        fits(need, self.total)
+    }
+
+    /// Begins a session. Checkpoints are taken only with a policy and names for them.
+    pub fn open_session(
+        &mut self,
+        id: SessionId,
+        rules: Rules,
+        policy: Option<Box<dyn Policy>>,
+        names: Option<Names>,
+    ) {
+        let session = Session {
+            rules,
+            policy,
+            names,
+            open: true,
+            units_left: 0,
+            actors_left: 0,
+            running: 0,
+            saving: 0,
+            ending: None,
+        };
+        let before = self.sessions.insert(id, session);
+        assert!(before.is_none(), "numbers of sessions are used once");
     }
 
     /// Takes in what happened and says what to do, in this order.
     pub fn step(&mut self, event: Event) -> Vec<Effect> {
-        assert!(!self.ended, "nothing happens after the end");
         match event {
-            Event::Started => self.start(),
-            Event::CallEnded { unit, worker, runtime_s, result } => {
-                self.call_ended(unit, worker, runtime_s, result);
+            Event::Submitted(units) => units.into_iter().for_each(|unit| self.submit(unit)),
+            Event::ActorCreated(actor) => self.create_actor(*actor),
+            Event::ActorSealed(actor) => self.seal_actor(actor),
+            Event::SessionSealed(session) => self.seal_session(session),
+            Event::SessionCancelled(session) => self.cancel_session(session),
+            Event::SessionFailed(session, why) => self.fail_session(session, why),
+            Event::Dropped(unit) => self.dropped(unit),
+            Event::Cancelled(unit) => self.cancel(unit),
+            Event::CallEnded { unit, worker, receipt, alive, result } => {
+                self.call_ended(unit, worker, &receipt, alive, result);
             }
+            Event::Emitted { unit, index, item } => self.emitted(unit, index, item),
+            Event::Lost(unit) => self.lost(unit),
             Event::ActorStarted { actor, worker, result } => {
                 self.actor_started(actor, worker, result);
             }
@@ -100,91 +161,102 @@ impl Core {
             }
             Event::WorkerLost { worker, message } => self.worker_lost(worker, &message),
             Event::SaveTaken { save, blocking_s, bytes } => {
-                self.saves[save.0].blocking_s = blocking_s;
-                self.saves[save.0].bytes = bytes;
-                self.saves[save.0].taken = true;
+                if let Some(saving) = self.saves.get_mut(&save) {
+                    saving.blocking_s = blocking_s;
+                    saving.bytes = bytes;
+                    saving.taken = true;
+                }
             }
             Event::SaveEnded { save, result } => self.save_ended(save, result),
-            Event::Cancelled => self.end(RunStatus::Interrupted, None),
-            Event::HostFailed(message) => self.end(RunStatus::Failed, Some(message)),
+            Event::Due(Due::Retry(unit)) => self.retry_due(unit),
+            Event::Due(Due::Restart(actor)) => self.restart_due(actor),
         }
         self.dispatch();
-        self.finish_if_done();
+        self.finish_sessions();
         std::mem::take(&mut self.effects)
     }
 
-    fn start(&mut self) {
-        for _ in 0..self.pool_size {
-            self.spawn_worker();
-        }
-        for id in (0..self.units.len()).map(UnitId) {
-            self.queue_if_ready(id);
+    fn record(&mut self, session: SessionId, body: Body<'_>) {
+        if self.sessions.get(&session).is_some_and(|session| session.rules.recorded) {
+            self.effects.push(Effect::Record(session, body()));
         }
     }
 
-    fn spawn_worker(&mut self) {
-        let worker = self.new_worker();
-        self.idle.push(worker);
-        self.effects.push(Effect::SpawnWorker(worker));
+    fn is_ending(&self, session: SessionId) -> bool {
+        self.sessions.get(&session).is_none_or(|session| session.ending.is_some())
     }
 
-    fn new_worker(&mut self) -> WorkerId {
-        self.workers += 1;
-        WorkerId(self.workers - 1)
-    }
-
-    fn record(&mut self, body: EventBody) {
-        self.effects.push(Effect::Record(body));
-    }
-
-    /// A task whose sources are all there and that has not been started.
-    fn is_ready(&self, id: UnitId) -> bool {
-        let (unit, state) = (self.plan.unit(id), &self.units[id.0]);
-        unit.call.is_none() && !state.queued && !state.done && self.has_inputs(id)
-    }
-
-    fn queue_if_ready(&mut self, id: UnitId) {
-        if self.is_ready(id) {
-            self.units[id.0].queued = true;
-            self.ready.push(id);
-        }
-    }
-
-    fn has_inputs(&self, id: UnitId) -> bool {
-        self.plan.unit(id).sources.iter().all(|source| self.units[source.0].held)
-    }
-
+    /// Starts what fits.
     fn dispatch(&mut self) {
-        if self.ending.is_some() {
-            return;
-        }
-        let mut waiting = Vec::new();
-        for id in std::mem::take(&mut self.ready) {
-            let avoid = self.units[id.0].failed_on.filter(|_| self.pool_size > 1);
-            match self.idle.iter().position(|worker| Some(*worker) != avoid) {
-                Some(at) => {
-                    let worker = self.idle.remove(at);
-                    self.call(id, worker);
-                }
-                None => waiting.push(id),
+        loop {
+            let (sessions, units, actors) = (&self.sessions, &self.units, &self.actors);
+            let goes_on =
+                |id: &SessionId| sessions.get(id).is_some_and(|session| session.ending.is_none());
+            let valid = |ticket: u64, item: Item| match item {
+                Item::Unit(id) => units.get(&id).is_some_and(|unit| {
+                    unit.phase == Phase::Ready(ticket) && goes_on(&unit.session)
+                }),
+                Item::Start(id) => actors
+                    .get(&id)
+                    .is_some_and(|actor| actor.life == Life::Queued && goes_on(&actor.session)),
+            };
+            match self.ready.pop(self.free, valid) {
+                None => return,
+                Some((_, Item::Unit(id))) => self.begin(id),
+                Some((_, Item::Start(id))) => self.start_actor(id),
             }
         }
-        self.ready = waiting;
-        self.dispatch_actors();
+    }
+
+    fn begin(&mut self, id: UnitId) {
+        match self.units[&id].actor {
+            None => {
+                let worker = self.pool_worker(self.units[&id].failed_on);
+                self.workers.insert(worker, Job::Task(id));
+                self.call(id, worker);
+            }
+            Some(on) => {
+                let actor = self.actors.get_mut(&on).expect("its call was ready");
+                actor.life = Life::Busy;
+                let worker = actor.worker.expect("an actor that is called has a worker");
+                self.workers.insert(worker, Job::Actor(on, Some(id)));
+                self.call(id, worker);
+            }
+        }
+    }
+
+    /// The worker that was busy last and is not to be avoided; a new one where there is none.
+    fn pool_worker(&mut self, avoided: Option<WorkerId>) -> WorkerId {
+        match self.idle.iter().rposition(|worker| Some(*worker) != avoided) {
+            Some(at) => self.idle.remove(at),
+            None => {
+                let worker = self.new_worker(Job::Idle);
+                self.effects.push(Effect::SpawnWorker(worker));
+                worker
+            }
+        }
+    }
+
+    fn new_worker(&mut self, job: Job) -> WorkerId {
+        let worker = WorkerId(self.workers_ever);
+        self.workers_ever += 1;
+        self.workers.insert(worker, job);
+        worker
     }
 
     fn call(&mut self, id: UnitId, worker: WorkerId) {
-        let state = &mut self.units[id.0];
-        state.attempt += 1;
-        state.on = Some(worker);
-        let (attempt, replay) = (state.attempt, state.replay);
-        self.running += 1;
-        let unit = self.plan.unit(id);
-        let (stage, on_actor) = (unit.stage.clone(), unit.call.is_some());
-        let worker_name = worker.to_string();
-        self.record(EventBody::StageStarted {
-            stage,
-            worker: worker_name,
+        let unit = self.units.get_mut(&id).expect("it was ready");
+        unit.phase = Phase::Running(worker);
+        unit.attempt += 1;
+        let (session, attempt) = (unit.session, unit.attempt);
+        self.free.cpus_milli -= unit.need.cpus_milli;
+        self.free.memory_bytes -= unit.need.memory_bytes;
+        self.sessions.get_mut(&session).expect("its units can run").running += 1;
+        let unit = &self.units[&id];
+        let (stage, on_actor, replay) = (unit.stage.clone(), unit.actor.is_some(), unit.replay);
+        self.record(session, &|| EventBody::StageStarted {
+            stage: stage.clone(),
+            worker: worker.to_string(),
             attempt,
             on_actor,
             replay,
@@ -192,192 +264,30 @@ impl Core {
         self.effects.push(Effect::Call { unit: id, worker, attempt });
     }
 
-    fn call_ended(
-        &mut self,
-        id: UnitId,
-        worker: WorkerId,
-        runtime_s: f64,
-        result: Result<(Vec<(String, OutputNote)>, u64), Failure>,
-    ) {
-        if self.units[id.0].on != Some(worker) {
-            return;
-        }
-        self.units[id.0].on = None;
-        self.running -= 1;
-        let on_actor = self.plan.unit(id).call;
-        if on_actor.is_none() {
-            self.idle.push(worker);
-        }
-        match (result, on_actor) {
-            (Ok((outputs, bytes)), _) => {
-                self.unit_finished(id, worker, runtime_s, outputs);
-                match on_actor {
-                    None => self.decide_object(id, runtime_s, bytes),
-                    Some((actor, _)) => self.call_succeeded(ActorId(actor), id, runtime_s),
-                }
-            }
-            (Err(failure), None) => self.task_failed(id, worker, failure),
-            (Err(failure), Some((actor, _))) => {
-                self.actor_call_failed(ActorId(actor), id, worker, failure);
-            }
-        }
+    /// Gives back what a call had taken.
+    fn call_is_over(&mut self, id: UnitId) {
+        let unit = &self.units[&id];
+        self.give_back(unit.need);
+        let session = self.units[&id].session;
+        self.sessions.get_mut(&session).expect("it waits for running calls").running -= 1;
     }
 
-    fn unit_finished(
-        &mut self,
-        id: UnitId,
-        worker: WorkerId,
-        runtime_s: f64,
-        outputs: Vec<(String, OutputNote)>,
-    ) {
-        let state = &mut self.units[id.0];
-        self.units_left -= usize::from(!state.done);
-        state.done = true;
-        state.held = true;
-        state.failed_on = None;
-        state.runtime_s = runtime_s;
-        let attempt = state.attempt;
-        let stage = self.plan.unit(id).stage.clone();
-        let worker = worker.to_string();
-        self.record(EventBody::StageFinished { stage, worker, attempt, runtime_s, outputs });
-        if self.plan.unit(id).call.is_none() {
-            self.settle(id);
-        }
-        for consumer in self.plan.unit(id).consumers.clone() {
-            self.queue_if_ready(consumer);
-        }
-        self.release_if_unneeded(id);
-    }
-
-    /// The unit will not read its inputs again.
-    fn settle(&mut self, id: UnitId) {
-        if self.units[id.0].settled {
-            return;
-        }
-        self.units[id.0].settled = true;
-        for source in self.plan.unit(id).sources.clone() {
-            self.units[source.0].readers -= 1;
-            self.release_if_unneeded(source);
-        }
-    }
-
-    fn release_if_unneeded(&mut self, id: UnitId) {
-        let being_saved = self.saves.iter().any(|s| !s.ended && s.unit == Some(id));
-        // What nobody in the pipeline reads is a result of the run.
-        let is_result = self.plan.unit(id).consumers.is_empty();
-        let state = &mut self.units[id.0];
-        if state.held && state.readers == 0 && !is_result && !being_saved {
-            state.held = false;
-            self.effects.push(Effect::Release(id));
-        }
-    }
-
-    fn task_failed(&mut self, id: UnitId, worker: WorkerId, failure: Failure) {
-        let retries = self.plan.unit(id).retries;
-        let attempt = self.units[id.0].attempt;
-        let retried = failure.kind.is_retried() && attempt <= retries && self.ending.is_none();
-        self.record_failure(id, worker, &failure, retried);
-        if retried {
-            self.units[id.0].failed_on = Some(worker);
-            self.ready.push(id);
-        } else {
-            self.give_up(id, &failure);
-        }
-    }
-
-    fn record_failure(&mut self, id: UnitId, worker: WorkerId, failure: &Failure, retried: bool) {
-        self.record(EventBody::StageFailed {
-            stage: self.plan.unit(id).stage.clone(),
-            worker: worker.to_string(),
-            attempt: self.units[id.0].attempt,
-            kind: failure.kind,
-            message: failure.message.clone(),
-            retried,
-        });
-    }
-
-    fn give_up(&mut self, id: UnitId, failure: &Failure) {
-        if failure.kind == FailureKind::Cancelled {
-            return self.end(RunStatus::Interrupted, None);
-        }
-        let stage = self.plan.unit(id).stage.clone();
-        let attempt = self.units[id.0].attempt;
-        let tries = if attempt > 1 { format!(" after {attempt} attempts") } else { String::new() };
-        let error = format!("stage {stage} failed{tries}: {failure}");
-        self.end(RunStatus::Failed, Some(error));
-    }
-
-    /// No new work from here on; what runs is told to stop. The first reason stays.
-    fn end(&mut self, status: RunStatus, error: Option<String>) {
-        if self.ending.is_none() {
-            self.ending = Some((status, error));
-            self.ready.clear();
-            self.effects.push(Effect::CancelCalls);
-        }
+    fn give_back(&mut self, need: Need) {
+        self.free.cpus_milli += need.cpus_milli;
+        self.free.memory_bytes += need.memory_bytes;
+        assert!(fits(self.free, self.total), "nothing is given back twice");
     }
 
     fn worker_lost(&mut self, worker: WorkerId, message: &str) {
-        if let Some(actor) = self.actors.iter().position(|a| a.worker == Some(worker)) {
-            let failure = Failure::new(FailureKind::WorkerLost, message);
-            return self.actor_worker_lost(ActorId(actor), worker, &failure);
-        }
-        self.idle.retain(|idle| *idle != worker);
-        if self.ending.is_none() {
-            self.spawn_worker();
-        }
-        let lost = (0..self.units.len()).find(|i| self.units[*i].on == Some(worker));
-        if let Some(id) = lost.map(UnitId) {
-            self.units[id.0].on = None;
-            self.running -= 1;
-            self.task_failed(id, worker, Failure::new(FailureKind::WorkerLost, message));
-        }
-    }
-
-    fn save_ended(&mut self, save: SaveId, result: Result<(f64, String), Failure>) {
-        self.saves[save.0].ended = true;
-        let saving = self.saves[save.0].clone();
-        match result {
-            Ok((total_s, digest)) => {
-                let stage = &self.plan.unit(saving.after).stage;
-                let checkpoint = CheckpointReport {
-                    id: saving.id.clone(),
-                    stage: stage.name.clone(),
-                    index: stage.index,
-                    bytes: saving.bytes,
-                    blocking_s: saving.blocking_s,
-                    total_s,
-                    digest,
-                };
-                let actor = saving.actor.map(|actor| self.plan.actors[actor.0].name.clone());
-                self.record(EventBody::CheckpointSaved { checkpoint, actor });
-                self.policy.saved(saving.blocking_s, saving.bytes);
-                if let Some(actor) = saving.actor {
-                    self.state_is_durable(actor, &saving);
-                }
+        let failure = Failure::new(FailureKind::WorkerLost, message);
+        match self.workers.remove(&worker) {
+            None => {}
+            Some(Job::Idle) => self.idle.retain(|idle| *idle != worker),
+            Some(Job::Task(id)) => {
+                self.call_is_over(id);
+                self.task_failed(id, worker, failure, None);
             }
-            Err(failure) => {
-                let message = failure.message;
-                self.record(EventBody::CheckpointFailed { id: saving.id.clone(), message });
-                if let Some(actor) = saving.actor {
-                    self.save_failed(actor);
-                }
-            }
-        }
-        if let Some(unit) = saving.unit {
-            self.release_if_unneeded(unit);
-        }
-    }
-
-    fn finish_if_done(&mut self) {
-        let all_done =
-            self.units_left == 0 && self.actors.iter().all(|actor| actor.phase == Phase::Over);
-        if all_done && self.ending.is_none() {
-            self.ending = Some((RunStatus::Succeeded, None));
-        }
-        let quiet = self.running == 0 && self.saves.iter().all(|save| save.ended);
-        if let (Some((status, error)), true) = (&self.ending, quiet) {
-            self.effects.push(Effect::Finish { status: *status, error: error.clone() });
-            self.ended = true;
+            Some(Job::Actor(actor, call)) => self.actor_worker_lost(actor, call, worker, failure),
         }
     }
 }

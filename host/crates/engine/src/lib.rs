@@ -1,21 +1,42 @@
-//! Runs a pipeline: scheduler, workers, actors, objects, retries, recovery. A pure core decides
-//! (`step(event, now) -> effects`), a thin shell of threads does.
+//! Runs tasks and actors: scheduler, workers, objects, retries, recovery. A pure core decides
+//! (`step(event) -> effects`), a thin shell of threads does.
 //!
 //! Knows nothing of wasm, sqlite or networks: those come in through the ports.
 
-mod core;
+mod actor;
+mod context;
+pub mod core;
+mod drive;
+mod engine;
 mod fault;
+mod inner;
+mod input;
+mod journal;
+mod objects;
 mod plan;
 mod port;
+mod refs;
+mod retry;
 mod run;
+mod session;
+mod slot;
+mod task;
+mod timer;
 mod worker;
 mod writer;
 
-pub use crate::core::{
-    ActorId, Core, Effect, Event, Left, NameCheckpoint, Resume, SaveId, WorkerId,
+pub use crate::core::{Names, Need};
+pub use actor::{Actor as NewActor, ActorHandle};
+pub use context::CallContext;
+pub use drive::misfits;
+pub use engine::{
+    CancelHandle, Engine, EngineConfig, PENDING_MAX, PROCESS_BYTES, Session, SessionConfig,
 };
 pub use fault::{Fault, FaultKind};
-pub use plan::{Plan, PlanActor, PlanUnit, UnitId};
+pub use objects::MemoryUse;
+pub use plan::Left;
 pub use port::{Actor, Call, Journal, Policy, Save, Seen, Stages, Verdict};
-pub use run::{CancelHandle, Outcome, Run, RunConfig};
-pub use worker::CallContext;
+pub use refs::{FieldRef, ObjectRef, ObjectStream, wait};
+pub use retry::{DELAY_FIRST_MS, Retry};
+pub use run::{Outcome, Run};
+pub use task::{MAILBOX_MAX, Task};

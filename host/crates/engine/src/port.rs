@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use mobula_contract::{ActorSpec, CheckpointId, Failure, Object, RunEvent, StageRef, StageSpec};
 
-use crate::worker::CallContext;
+use crate::context::CallContext;
 
 /// What the policy sees of a finished unit.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -78,8 +78,12 @@ pub trait Stages: Send + Sync {
 
 /// A living actor.
 pub trait Actor {
-    /// Runs a method to its end. After an error the actor is not used again.
+    /// Runs a method to its end.
     fn call(&mut self, call: Call<'_>) -> Result<Object, Failure>;
+    /// Whether the state is whole after a call that failed, so that the next call can come.
+    fn is_alive(&self) -> bool {
+        false
+    }
     /// The whole state, in memory.
     fn snapshot(&mut self) -> Result<Vec<u8>, Failure>;
     /// `blake3:…` of the state.

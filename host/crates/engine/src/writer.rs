@@ -1,22 +1,26 @@
-//! The one thread that talks to the journal: events and checkpoints in the order of the run, so that
-//! no checkpoint is durable before the events that lead to it. Training never waits for it.
+//! The one thread of a session that talks to its journal: events and checkpoints in the order in which
+//! they happened, so that no checkpoint is durable before the events that lead to it. Calls never
+//! wait for it, unless it falls far behind.
 
-use std::sync::Arc;
-use std::sync::mpsc::{Receiver, Sender, SyncSender, sync_channel};
+use std::collections::VecDeque;
+use std::sync::mpsc::SyncSender;
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
 use mobula_contract::{CheckpointId, Failure, Object, RunEvent, StageRef, encode_object};
 
-use crate::core::{Event, SaveId};
+use crate::core::{Event, SaveId, SessionId};
+use crate::inner::Inner;
 use crate::port::{Journal, Save};
-use crate::run::Message;
+use crate::slot::lock;
 
-/// Jobs that may wait: enough for a burst of short stages, small against a snapshot's memory.
-const JOBS_MAX: usize = 1024;
+/// Jobs that may wait before calls wait for them: enough for a burst of short stages, small against
+/// a snapshot's memory.
+const JOBS_MAX: usize = 4096;
 
 pub(crate) enum Job {
-    Record(Vec<RunEvent>),
+    Record(RunEvent),
     Save(SaveJob),
     Load(CheckpointId, SyncSender<Result<Vec<u8>, Failure>>),
 }
@@ -37,49 +41,99 @@ pub(crate) enum Content {
     Object(Arc<Object>),
 }
 
-/// Starts the thread; it ends when every sender of jobs is gone.
-pub(crate) fn start(
-    mut journal: Box<dyn Journal>,
-    messages: Sender<Message>,
-) -> (SyncSender<Job>, JoinHandle<Box<dyn Journal>>) {
-    let (jobs, queue) = sync_channel(JOBS_MAX);
-    let thread = thread::Builder::new().name("journal".to_owned()).spawn(move || {
-        write_all(&mut *journal, &queue, &messages);
-        journal
-    });
-    (jobs, thread.expect("the system can start a thread"))
+/// The jobs of one journal. Pushing never waits, since it happens under the engine's lock.
+#[derive(Default)]
+pub(crate) struct Jobs {
+    inner: Mutex<Queue>,
+    changed: Condvar,
+    room: Condvar,
 }
 
-fn write_all(journal: &mut dyn Journal, queue: &Receiver<Job>, messages: &Sender<Message>) {
-    let mut held = None;
-    while let Some(job) = held.take().or_else(|| queue.recv().ok()) {
-        match job {
-            Job::Record(mut events) => {
-                // What has queued up meanwhile goes into the same transaction.
-                while let Ok(next) = queue.try_recv() {
-                    match next {
-                        Job::Record(more) => events.extend(more),
-                        other => {
-                            held = Some(other);
-                            break;
-                        }
-                    }
-                }
-                if let Err(failure) = journal.record(&events) {
-                    let message = format!("cannot write the history: {failure}");
-                    let _ = messages.send(Message::Event(Event::HostFailed(message)));
-                }
-            }
-            Job::Save(job) => {
-                let save = job.save;
-                let result = write_save(journal, job);
-                let _ = messages.send(Message::Event(Event::SaveEnded { save, result }));
-            }
-            Job::Load(id, reply) => {
-                let _ = reply.send(journal.load(&id));
-            }
+#[derive(Default)]
+struct Queue {
+    jobs: VecDeque<Job>,
+    closed: bool,
+}
+
+impl Jobs {
+    pub(crate) fn push(&self, job: Job) {
+        let mut queue = lock(&self.inner);
+        queue.jobs.push_back(job);
+        if queue.jobs.len() == 1 {
+            self.changed.notify_one();
         }
     }
+
+    /// Waits until the journal has caught up. Never called under the engine's lock.
+    pub(crate) fn wait_for_room(&self) {
+        let mut queue = lock(&self.inner);
+        while queue.jobs.len() >= JOBS_MAX && !queue.closed {
+            queue = self.room.wait(queue).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// Ends the thread once everything is written.
+    pub(crate) fn close(&self) {
+        lock(&self.inner).closed = true;
+        self.changed.notify_all();
+        self.room.notify_all();
+    }
+
+    fn next(&self) -> Option<Job> {
+        let mut queue = lock(&self.inner);
+        loop {
+            if let Some(job) = queue.jobs.pop_front() {
+                return Some(job);
+            }
+            if queue.closed {
+                return None;
+            }
+            queue = self.changed.wait(queue).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// What has queued up behind an event goes into the same transaction.
+    fn more_events(&self, events: &mut Vec<RunEvent>) {
+        let mut queue = lock(&self.inner);
+        while let Some(Job::Record(_)) = queue.jobs.front() {
+            let Some(Job::Record(event)) = queue.jobs.pop_front() else { break };
+            events.push(event);
+        }
+        self.room.notify_all();
+    }
+}
+
+/// Starts the thread; it gives the journal back when the jobs are closed.
+pub(crate) fn start(
+    mut journal: Box<dyn Journal>,
+    jobs: Arc<Jobs>,
+    inner: Arc<Inner>,
+    session: SessionId,
+) -> JoinHandle<()> {
+    let run = move || {
+        while let Some(job) = jobs.next() {
+            match job {
+                Job::Record(event) => {
+                    let mut events = vec![event];
+                    jobs.more_events(&mut events);
+                    if let Err(failure) = journal.record(&events) {
+                        let message = format!("cannot write the history: {failure}");
+                        inner.step(Event::SessionFailed(session, message));
+                    }
+                }
+                Job::Save(job) => {
+                    let save = job.save;
+                    let result = write_save(&mut *journal, job);
+                    inner.step(Event::SaveEnded { save, result });
+                }
+                Job::Load(id, reply) => {
+                    let _ = reply.send(journal.load(&id));
+                }
+            }
+        }
+    };
+    let thread = thread::Builder::new().name("journal".to_owned()).spawn(run);
+    thread.expect("the system can start a thread")
 }
 
 fn write_save(journal: &mut dyn Journal, job: SaveJob) -> Result<(f64, String), Failure> {

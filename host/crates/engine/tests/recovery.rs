@@ -1,6 +1,5 @@
 //! Whatever fails, a run ends with the state and outputs of a run where nothing failed.
 
-use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
@@ -9,8 +8,8 @@ use mobula_contract::{
     RunId, RunStatus, StageContext as _, Value, parse_pipeline,
 };
 use mobula_engine::{
-    Actor, ActorId, Call, CallContext, Fault, Journal, Left, Outcome, Plan, Policy, Resume, Run,
-    RunConfig, Save, Seen, Stages, UnitId, Verdict,
+    Actor, Call, CallContext, Engine, EngineConfig, Fault, Journal, Left, Outcome, Policy, Run,
+    Save, Seen, SessionConfig, Stages, Verdict,
 };
 
 const PIPELINE: &str = r#"
@@ -178,27 +177,25 @@ fn run(
     text: &str,
     journal: &Memory,
     faults: &[&str],
-    resumed: Option<(Left, Resume, HashMap<UnitId, Object>)>,
+    left: Option<Left>,
 ) -> (Outcome, Vec<EventBody>) {
     let id = RunId::new(1, 1);
     let mut number = 100 * journal.kept.lock().expect("unpoisoned").states.len() as u64;
-    let config = RunConfig {
-        pipeline: pipeline(text),
-        workers: 2,
-        stages: Arc::new(Fake),
-        journal: Box::new(journal.clone()),
-        policy: Box::new(EveryOther(0)),
-        name_checkpoint: Box::new(move || {
+    let config = SessionConfig {
+        journal: Some(Box::new(journal.clone())),
+        policy: Some(Box::new(EveryOther(0))),
+        names: Some(Box::new(move || {
             number += 1;
             CheckpointId::new(&id, number)
-        }),
+        })),
         faults: faults.iter().map(|spec| spec.parse::<Fault>().expect("a fault")).collect(),
-        kill_host: || {},
-        begun_s: 0.0,
-        resumed,
+        ..SessionConfig::default()
     };
+    let engine = EngineConfig { cpus: 2.0, ..EngineConfig::new(Arc::new(Fake)) };
+    let engine = Engine::start(engine).expect("it starts");
+    let run = Run::new(&engine, pipeline(text), left, config);
     let mut seen = Vec::new();
-    let outcome = Run::new(config).finish(&mut |event| seen.push(event.body.clone()));
+    let outcome = run.finish(&mut |event| seen.push(event.body.clone()));
     (outcome, seen)
 }
 
@@ -250,26 +247,21 @@ fn a_stage_that_always_fails_is_tried_four_times_on_both_workers() {
 }
 
 /// What a store would give back of a dead host's run: JSON outputs are in the events.
-fn left_by(journal: &Memory) -> (Left, HashMap<UnitId, Object>) {
+fn left_by(journal: &Memory) -> Left {
     let kept = journal.kept.lock().expect("unpoisoned");
-    let plan = Plan::new(&pipeline(PIPELINE));
     let mut left = Left::default();
-    let mut outputs = HashMap::new();
     for event in &kept.events {
         if let EventBody::StageFinished { stage, outputs: notes, runtime_s, .. } = event {
-            let unit = plan.find(stage).expect("in the plan");
-            let json = stage.name != "load";
-            left.finished.insert(unit, (json, *runtime_s));
             let mobula_contract::OutputNote::Json { value } = &notes[0].1 else { panic!("JSON") };
-            outputs.insert(unit, object(value.as_u64().expect("a number")));
+            let output = object(value.as_u64().expect("a number"));
+            let output = Some(output).filter(|_| stage.name != "load");
+            left.finished.insert(stage.clone(), (output, *runtime_s));
         }
     }
-    let mut states: BTreeMap<ActorId, Vec<_>> = BTreeMap::new();
     for (id, position, _) in &kept.states {
-        states.entry(ActorId(0)).or_default().push((id.clone(), *position));
+        left.states.entry("sum".to_owned()).or_default().push((id.clone(), *position));
     }
-    left.states = states;
-    (left, outputs)
+    left
 }
 
 #[test]
@@ -283,16 +275,9 @@ fn a_host_that_dies_at_any_entry_of_the_journal_is_resumed_to_the_same_digest() 
         let journal = Memory::default();
         journal.kept.lock().expect("unpoisoned").dies_after = Some(dies_after);
         run(PIPELINE, &journal, &[], None);
-        let (left, outputs) = left_by(&journal);
-        {
-            let mut kept = journal.kept.lock().expect("unpoisoned");
-            kept.dies_after = None;
-        }
-        let resume = Resume::new(&Plan::new(&pipeline(PIPELINE)), &left);
-        let needed =
-            outputs.into_iter().filter(|(id, _)| resume.kept.get(id) == Some(&true)).collect();
-        let resumed = Some((left, resume, needed));
-        let (outcome, events) = run(PIPELINE, &journal, &["add[5]:actor-crash"], resumed);
+        let left = left_by(&journal);
+        journal.kept.lock().expect("unpoisoned").dies_after = None;
+        let (outcome, events) = run(PIPELINE, &journal, &["add[5]:actor-crash"], Some(left));
         assert_eq!(outcome.status, RunStatus::Succeeded, "{dies_after}: {:?}", outcome.error);
         assert_eq!(digest(&events), wanted, "died after {dies_after} entries");
     }

@@ -283,6 +283,12 @@ impl Actor {
         }
     }
 
+    /// Whether it can still be called: not after a trap or a limit.
+    #[must_use]
+    pub fn is_alive(&self) -> bool {
+        !self.gone
+    }
+
     fn alive(&self) -> Result<(), Failure> {
         if self.gone {
             let message = format!("{} is gone since its trap", self.instance.place);

@@ -1,304 +1,461 @@
-//! Actors in the core: calls in order, checkpoints after them, restart with restore and replay.
+//! Actors in the core: calls in order, restart with restore and replay, and their end.
 
-use mobula_contract::{DecisionReport, EventBody, Failure, FailureKind, RecoveryReport, RunStatus};
+use mobula_contract::{EventBody, Failure, FailureKind, Receipt, RecoveryReport, StageRef};
 
-use super::state::{ActorId, Durable, Phase, SaveId, Saving, WorkerId};
-use super::{Core, Effect};
-use crate::plan::UnitId;
-use crate::port::{Seen, Verdict};
+use super::Core;
+use super::message::{ActorId, Due, Effect, NewActor, UnitId, WorkerId};
+use super::ready::Item;
+use super::state::{Actor, Durable, Job, Life, Phase};
+use super::unit::summary;
 
 impl Core {
-    pub(super) fn dispatch_actors(&mut self) {
-        for at in 0..self.actors.len() {
-            let actor = ActorId(at);
-            if self.actors[at].phase == Phase::Lost && self.actors[at].in_flight.is_none() {
-                self.recover(actor);
+    pub(super) fn create_actor(&mut self, new: NewActor) {
+        let NewActor { actor: id, session, name, need, retry, eager, left } = new;
+        let left_before = left.unwrap_or_default();
+        let ended = &left_before.ended;
+        let index = |position: usize| Some(ended.get(position.checked_sub(1)?)?.0.index);
+        let durable = |(id, position): &(_, usize)| Durable {
+            id: Clone::clone(id),
+            position: *position,
+            index: index(*position),
+        };
+        let durables: Vec<Durable> = left_before.durables.iter().map(durable).collect();
+        let position = durables.last().map_or(0, |durable| durable.position);
+        let before = durables.len().checked_sub(2).map_or(0, |i| durables[i].position);
+        let kept = ended.get(before..position.min(ended.len())).unwrap_or_default();
+        let actor = Actor {
+            session,
+            name,
+            need,
+            retry,
+            life: Life::Absent,
+            worker: None,
+            eager,
+            sealed: false,
+            admitted: false,
+            rested: true,
+            log: std::collections::VecDeque::new(),
+            base: 0,
+            next: position,
+            restarts: left_before.restarts,
+            failures: 0,
+            messages: Vec::new(),
+            durables,
+            in_flight: None,
+            spent_s: 0.0,
+            kept_s: kept.iter().map(|(_, runtime_s)| runtime_s).sum(),
+            bytes: None,
+            dead: None,
+        };
+        self.actors.insert(id, actor);
+        match self.sessions.get_mut(&session).filter(|entry| entry.ending.is_none()) {
+            Some(entry) => entry.actors_left += 1,
+            None => {
+                return self
+                    .bury(id, Failure::new(FailureKind::Cancelled, "the session has ended"));
             }
-            let next = self.plan.actors[at].calls.get(self.actors[at].next).copied();
-            let may_go = next.is_none_or(|unit| self.has_inputs(unit));
-            match (self.actors[at].phase, next) {
-                (Phase::Absent, _) if may_go => self.start_actor(actor),
-                (Phase::Idle, Some(unit)) if may_go => {
-                    let worker = self.actors[at].worker.expect("an idle actor has a worker");
-                    self.actors[at].phase = Phase::Busy;
-                    self.call(unit, worker);
-                }
-                (Phase::Idle, None) => {
-                    let worker = self.actors[at].worker.expect("an idle actor has a worker");
-                    self.actors[at].phase = Phase::Finishing;
-                    self.effects.push(Effect::FinishActor { actor, worker });
-                }
-                _ => {}
+        }
+        if let Some(failed) = &left_before.under_way {
+            self.actors.get_mut(&id).expect("just entered").restarts += 1;
+            self.record_recovery(id, failed);
+        }
+        self.look_at(id);
+    }
+
+    /// A call that came.
+    pub(super) fn enter_log(&mut self, actor: ActorId, id: UnitId) {
+        match self.actors.get_mut(&actor) {
+            Some(entry) if entry.dead.is_none() && !entry.sealed => {
+                entry.log.push_back(id);
+                self.units.get_mut(&id).expect("it was just entered").logged = true;
+                self.await_sources(id);
+                self.look_at(actor);
+            }
+            Some(entry) => {
+                let gone = || Failure::new(FailureKind::Invalid, "the actor takes no more calls");
+                let failure = entry.dead.clone().unwrap_or_else(gone);
+                self.fail(id, failure);
+            }
+            None => {
+                self.fail(id, Failure::new(FailureKind::Invalid, "there is no such actor"));
             }
         }
     }
 
-    fn start_actor(&mut self, actor: ActorId) {
-        let worker = self.new_worker();
-        let state = &mut self.actors[actor.0];
-        state.phase = Phase::Starting;
-        state.worker = Some(worker);
-        let from = state.durables.last().map(|durable| durable.id.clone());
-        self.effects.push(Effect::StartActor { actor, worker, from });
+    /// A call that an earlier process had made, and whose effect is part of what is restored.
+    pub(super) fn pass_in_log(&mut self, actor: ActorId) {
+        if let Some(entry) = self.actors.get_mut(&actor) {
+            assert!(entry.log.is_empty(), "calls come in the order of the earlier process");
+            entry.base += 1;
+        }
+    }
+
+    pub(super) fn seal_actor(&mut self, id: ActorId) {
+        if let Some(actor) = self.actors.get_mut(&id) {
+            actor.sealed = true;
+            self.look_at(id);
+        }
+    }
+
+    /// Does for an actor what can be done now.
+    pub(super) fn look_at(&mut self, id: ActorId) {
+        let Some(actor) = self.actors.get_mut(&id) else { return };
+        if actor.life == Life::Lost && actor.in_flight.is_none() && actor.rested {
+            self.recover(id);
+        }
+        self.pass_failed_calls(id);
+        let Some(actor) = self.actors.get(&id) else { return };
+        let next = actor.at(actor.next);
+        let may_go = next.is_some_and(|unit| {
+            let unit = &self.units[&unit];
+            unit.phase == Phase::Waiting && unit.missing == 0
+        });
+        let done = next.is_none() && actor.sealed;
+        match actor.life {
+            Life::Absent if done && actor.next == 0 => self.end_actor(id),
+            Life::Absent if may_go || done || actor.eager => {
+                let need = actor.need;
+                self.actors.get_mut(&id).expect("just found").life = Life::Queued;
+                self.ready.push(need, Item::Start(id));
+            }
+            Life::Idle if may_go => {
+                self.actors.get_mut(&id).expect("just found").life = Life::Called;
+                self.enqueue(next.expect("it may go"));
+            }
+            Life::Idle
+                if done && !self.sessions.get(&actor.session).is_some_and(|s| s.rules.recorded) =>
+            {
+                self.end_actor(id);
+            }
+            Life::Idle if done => {
+                let worker = actor.worker.expect("an idle actor has a worker");
+                self.actors.get_mut(&id).expect("just found").life = Life::Finishing;
+                self.effects.push(Effect::FinishActor { actor: id, worker });
+            }
+            _ => {}
+        }
+    }
+
+    /// Calls that will never be made lose their place.
+    fn pass_failed_calls(&mut self, id: ActorId) {
+        while let Some(actor) = self.actors.get(&id)
+            && let Some(unit) = actor.at(actor.next)
+            && matches!(self.units[&unit].phase, Phase::Failed(_))
+        {
+            self.actors.get_mut(&id).expect("just found").next += 1;
+            self.shorten_log(id);
+        }
+    }
+
+    /// Forgets the calls that no restart would repeat.
+    pub(super) fn shorten_log(&mut self, id: ActorId) {
+        let actor = &self.actors[&id];
+        let over = actor.dead.is_some() || matches!(actor.life, Life::Finishing | Life::Over);
+        let until = match actor.retry.max {
+            0 => actor.next,
+            _ if over => actor.next,
+            _ => actor.durable_position(),
+        };
+        while let Some(actor) = self.actors.get_mut(&id)
+            && actor.base < until
+            && let Some(unit) = actor.log.pop_front()
+        {
+            actor.base += 1;
+            self.units.get_mut(&unit).expect("the log keeps it").logged = false;
+            self.settle(unit);
+            self.release_if_unneeded(unit);
+        }
+    }
+
+    pub(super) fn start_actor(&mut self, id: ActorId) {
+        let worker = self.new_worker(Job::Actor(id, None));
+        let actor = self.actors.get_mut(&id).expect("it was queued");
+        actor.life = Life::Starting;
+        actor.worker = Some(worker);
+        actor.admitted = true;
+        self.free.cpus_milli -= actor.need.cpus_milli;
+        self.free.memory_bytes -= actor.need.memory_bytes;
+        let from = actor.durables.last().map(|durable| durable.id.clone());
+        self.effects.push(Effect::StartActor { actor: id, worker, from });
+    }
+
+    fn is_on(&self, id: ActorId, worker: WorkerId) -> bool {
+        self.actors.get(&id).is_some_and(|actor| actor.worker == Some(worker))
     }
 
     pub(super) fn actor_started(
         &mut self,
-        actor: ActorId,
+        id: ActorId,
         worker: WorkerId,
         result: Result<(), Failure>,
     ) {
-        if self.actors[actor.0].worker != Some(worker) {
+        if !self.is_on(id, worker) {
             return;
         }
         match result {
             Ok(()) => {
-                self.actors[actor.0].phase = Phase::Idle;
-                self.record(EventBody::ActorStarted {
-                    actor: self.plan.actors[actor.0].name.clone(),
+                let actor = self.actors.get_mut(&id).expect("just found");
+                actor.life = Life::Idle;
+                let (session, name, restarts) = (actor.session, actor.name.clone(), actor.restarts);
+                self.record(session, &|| EventBody::ActorStarted {
+                    actor: name.clone(),
                     worker: worker.to_string(),
-                    restarts: self.actors[actor.0].restarts,
+                    restarts,
                 });
+                self.look_at(id);
             }
-            Err(failure) => self.lose_actor(actor, worker, &failure),
+            Err(failure) => self.lose_actor(id, worker, &failure, true),
         }
     }
 
     pub(super) fn actor_finished(
         &mut self,
-        actor: ActorId,
+        id: ActorId,
         worker: WorkerId,
         result: Result<String, Failure>,
     ) {
-        if self.actors[actor.0].worker != Some(worker) {
+        if !self.is_on(id, worker) {
             return;
         }
         match result {
             Ok(digest) => {
-                self.actors[actor.0].phase = Phase::Over;
-                self.actors[actor.0].worker = None;
-                for unit in self.plan.actors[actor.0].calls.clone() {
-                    self.settle(unit);
-                }
-                let actor = self.plan.actors[actor.0].name.clone();
-                self.record(EventBody::ActorFinished { actor, state_digest: Some(digest) });
+                let actor = &self.actors[&id];
+                let (session, name) = (actor.session, actor.name.clone());
+                self.record(session, &|| EventBody::ActorFinished {
+                    actor: name.clone(),
+                    state_digest: Some(digest.clone()),
+                });
+                self.workers.remove(&worker);
+                self.end_actor(id);
             }
-            Err(failure) => self.lose_actor(actor, worker, &failure),
+            Err(failure) => self.lose_actor(id, worker, &failure, true),
         }
     }
 
-    pub(super) fn call_succeeded(&mut self, actor: ActorId, id: UnitId, runtime_s: f64) {
-        let state = &mut self.actors[actor.0];
-        state.phase = Phase::Idle;
-        state.next += 1;
-        self.units[id.0].replay = false;
-        let seen = Seen {
-            runtime_s,
-            unsaved_s: self.unsaved_s(actor),
-            bytes: self.actors[actor.0].bytes,
-            in_flight: self.actors[actor.0].in_flight.is_some(),
-            last: self.actors[actor.0].next == self.plan.actors[actor.0].calls.len(),
-        };
-        let verdict = self.policy.decide(seen);
-        let save = verdict.checkpoint && !seen.in_flight;
-        self.record_decision(id, runtime_s, verdict, save);
-        if save {
-            self.save_state(actor, id);
-        }
-    }
-
-    fn save_state(&mut self, actor: ActorId, after: UnitId) {
-        let id = (self.name_checkpoint)();
-        let position = self.actors[actor.0].next;
-        let save = self.begin_save(Saving {
-            id: id.clone(),
-            after,
-            unit: None,
-            actor: Some(actor),
-            position,
-            blocking_s: 0.0,
-            bytes: 0,
-            taken: false,
-            ended: false,
-        });
-        self.actors[actor.0].in_flight = Some(save);
-        let worker = self.actors[actor.0].worker.expect("an actor that was called has a worker");
-        self.effects.push(Effect::SaveState { save, actor, worker, after, id, position });
-    }
-
-    fn begin_save(&mut self, saving: Saving) -> SaveId {
-        self.saves.push(saving);
-        SaveId(self.saves.len() - 1)
-    }
-
-    pub(super) fn decide_object(&mut self, id: UnitId, runtime_s: f64, bytes: u64) {
-        let last = self.units[id.0].readers == 0;
-        let seen =
-            Seen { runtime_s, unsaved_s: runtime_s, bytes: Some(bytes), in_flight: false, last };
-        let verdict = self.policy.decide(seen);
-        let save = verdict.checkpoint && self.units[id.0].held;
-        self.record_decision(id, runtime_s, verdict, save);
-        if save {
-            let name = (self.name_checkpoint)();
-            let save = self.begin_save(Saving {
-                id: name.clone(),
-                after: id,
-                unit: Some(id),
-                actor: None,
-                position: 0,
-                blocking_s: 0.0,
-                bytes,
-                taken: true,
-                ended: false,
-            });
-            self.effects.push(Effect::SaveObject { save, unit: id, id: name });
-        }
-    }
-
-    fn record_decision(&mut self, id: UnitId, runtime_s: f64, verdict: Verdict, save: bool) {
-        let stage = &self.plan.unit(id).stage;
-        let decision = DecisionReport {
-            stage: stage.name.clone(),
-            index: stage.index,
-            checkpoint: save,
-            reason: verdict.reason,
-            runtime_s,
-            ratio: verdict.ratio,
-            threshold: verdict.threshold,
-            budget_left: verdict.budget_left,
-            expected_loss_s: verdict.expected_loss_s,
-            cost_s: verdict.cost_s,
-        };
-        self.record(EventBody::Decided { decision });
-    }
-
-    pub(super) fn state_is_durable(&mut self, actor: ActorId, saving: &Saving) {
-        let state = &mut self.actors[actor.0];
-        state.in_flight = None;
-        state.bytes = Some(saving.bytes);
-        state.spent_s += saving.blocking_s;
-        state.durables.push(Durable { id: saving.id.clone(), position: saving.position });
-        for call in 0..saving.position {
-            self.settle(self.plan.actors[actor.0].calls[call]);
-        }
-    }
-
-    pub(super) fn save_failed(&mut self, actor: ActorId) {
-        self.actors[actor.0].in_flight = None;
+    pub(super) fn call_succeeded(&mut self, id: ActorId, unit: UnitId) {
+        let Some(actor) = self.actors.get_mut(&id) else { return };
+        actor.life = Life::Idle;
+        actor.next += 1;
+        self.units.get_mut(&unit).expect("it ran").replay = false;
+        self.decide_state(id, unit);
+        self.shorten_log(id);
+        self.look_at(id);
     }
 
     pub(super) fn actor_call_failed(
         &mut self,
-        actor: ActorId,
-        id: UnitId,
-        worker: WorkerId,
+        id: ActorId,
+        (unit, worker): (UnitId, WorkerId),
+        alive: bool,
         failure: Failure,
+        receipt: Receipt,
     ) {
-        let retried = self.may_restart(actor, &failure);
-        self.record_failure(id, worker, &failure, retried);
-        if retried {
-            self.lose_actor(actor, worker, &failure);
-        } else {
-            self.actors[actor.0].phase = Phase::Over;
-            self.give_up(id, &failure);
+        let retried = self.call_is_retried(id, unit, worker, &failure);
+        self.record_failure(unit, worker, &failure, retried, Some(receipt));
+        if !retried {
+            self.give_up(unit, failure.clone());
         }
+        if alive && !retried {
+            if let Some(actor) = self.actors.get_mut(&id) {
+                actor.life = Life::Idle;
+            }
+            return self.look_at(id);
+        }
+        self.lose_actor(id, worker, &failure, retried);
+    }
+
+    /// Whether a restart will make the call again; enters the failure.
+    fn call_is_retried(
+        &mut self,
+        id: ActorId,
+        unit: UnitId,
+        worker: WorkerId,
+        failure: &Failure,
+    ) -> bool {
+        let retried = self.may_restart(id, failure);
+        let unit = self.units.get_mut(&unit).expect("it ran");
+        unit.phase = Phase::Waiting;
+        unit.failed += 1;
+        unit.failures.push((worker, failure.message.clone()));
+        retried && !unit.cancelled
     }
 
     pub(super) fn actor_worker_lost(
         &mut self,
-        actor: ActorId,
+        id: ActorId,
+        call: Option<UnitId>,
         worker: WorkerId,
-        failure: &Failure,
+        failure: Failure,
     ) {
-        let busy = (0..self.units.len()).find(|i| self.units[*i].on == Some(worker));
-        if let Some(id) = busy.map(UnitId) {
-            self.units[id.0].on = None;
-            self.running -= 1;
-            let retried = self.may_restart(actor, failure);
-            self.record_failure(id, worker, failure, retried);
+        let mut retried = true;
+        if let Some(unit) = call {
+            self.call_is_over(unit);
+            retried = self.call_is_retried(id, unit, worker, &failure);
+            self.record_failure(unit, worker, &failure, retried, None);
+            if !retried {
+                self.give_up(unit, failure.clone());
+            }
         }
-        self.lose_actor(actor, worker, failure);
+        if self.is_on(id, worker) {
+            self.lose_actor(id, worker, &failure, retried);
+        }
     }
 
-    fn may_restart(&self, actor: ActorId, failure: &Failure) -> bool {
-        failure.kind.is_retried()
-            && self.actors[actor.0].failures < self.plan.actors[actor.0].restarts
-            && self.ending.is_none()
+    fn may_restart(&self, id: ActorId, failure: &Failure) -> bool {
+        self.actors.get(&id).is_some_and(|actor| {
+            actor.retry.again(failure, actor.failures + 1) && !self.is_ending(actor.session)
+        })
     }
 
-    fn lose_actor(&mut self, actor: ActorId, worker: WorkerId, failure: &Failure) {
-        let again = self.may_restart(actor, failure);
-        let name = self.plan.actors[actor.0].name.clone();
-        self.record(EventBody::ActorLost {
+    /// Its state is gone. `again` is false where the failure was the call's own, which is not repeated:
+    /// then the actor is made anew all the same, as long as it may be.
+    fn lose_actor(&mut self, id: ActorId, worker: WorkerId, failure: &Failure, again: bool) {
+        let actor = self.actors.get_mut(&id).expect("it was on a worker");
+        let (session, name) = (actor.session, actor.name.clone());
+        let (save, need) = (actor.in_flight, actor.need);
+        if let Some(unit) = actor.at(actor.next).and_then(|unit| self.units.get_mut(&unit))
+            && matches!(unit.phase, Phase::Ready(_))
+        {
+            unit.phase = Phase::Waiting;
+        }
+        let actor = self.actors.get_mut(&id).expect("just found");
+        actor.worker = None;
+        actor.failures += 1;
+        actor.messages.push((worker, failure.message.clone()));
+        let tries = actor.failures;
+        if std::mem::take(&mut actor.admitted) {
+            self.give_back(need);
+        }
+        self.workers.remove(&worker);
+        self.effects.push(Effect::DismissWorker(worker));
+        self.record(session, &|| EventBody::ActorLost {
             actor: name.clone(),
             worker: worker.to_string(),
             message: failure.message.clone(),
         });
-        if let Some(save) = self.actors[actor.0].in_flight
-            && !self.saves[save.0].taken
-        {
-            self.saves[save.0].ended = true;
-            self.actors[actor.0].in_flight = None;
+        if let Some(save) = save.filter(|save| self.saves.get(save).is_some_and(|s| !s.taken)) {
+            self.drop_save(save);
         }
-        let state = &mut self.actors[actor.0];
-        state.worker = None;
-        state.phase = if again { Phase::Lost } else { Phase::Over };
-        if again {
-            return;
+        let actor = self.actors.get_mut(&id).expect("just found");
+        let restarts = match again {
+            true => actor.retry.again(failure, tries),
+            false => tries <= actor.retry.max,
+        };
+        if !restarts || self.is_ending(session) {
+            return self.mourn(id, failure);
         }
-        if failure.kind == FailureKind::Cancelled {
-            return self.end(RunStatus::Interrupted, None);
+        let actor = self.actors.get_mut(&id).expect("just found");
+        actor.life = Life::Lost;
+        let after_ms = actor.retry.wait_ms(tries);
+        actor.rested = after_ms == 0;
+        match after_ms {
+            0 => self.look_at(id),
+            _ => self.effects.push(Effect::Wake { after_ms, due: Due::Restart(id) }),
         }
-        let restarts = state.failures;
-        let tries =
-            if restarts > 0 { format!(" after {restarts} restarts") } else { String::new() };
-        self.end(RunStatus::Failed, Some(format!("actor {name} failed{tries}: {failure}")));
+    }
+
+    pub(super) fn restart_due(&mut self, id: ActorId) {
+        if let Some(actor) = self.actors.get_mut(&id) {
+            actor.rested = true;
+            self.look_at(id);
+        }
+    }
+
+    /// No more starts: what waits for it fails, and with it the session where that is the rule.
+    fn mourn(&mut self, id: ActorId, failure: &Failure) {
+        let actor = &self.actors[&id];
+        let (session, before) = (actor.session, summary(&actor.messages));
+        let message = format!("actor {} failed{before}: {failure}", actor.name);
+        self.bury(id, Failure::new(failure.kind, message.clone()));
+        let stops = self.sessions.get(&session).is_some_and(|s| s.rules.stops_on_failure);
+        match (stops, failure.kind) {
+            (true, FailureKind::Cancelled) => self.cancel_session(session),
+            (true, _) => self.fail_session(session, message),
+            (false, _) => {}
+        }
+    }
+
+    /// Takes no more calls, and fails those that wait.
+    pub(super) fn bury(&mut self, id: ActorId, failure: Failure) {
+        let Some(actor) = self.actors.get_mut(&id) else { return };
+        actor.dead = Some(failure.clone());
+        actor.life = Life::Over;
+        let waiting: Vec<UnitId> = actor.log.iter().copied().collect();
+        for unit in waiting {
+            if !self.units[&unit].is_over() {
+                self.fail(unit, failure.clone());
+            }
+        }
+        self.end_actor(id);
+    }
+
+    pub(super) fn end_actor(&mut self, id: ActorId) {
+        let Some(actor) = self.actors.get_mut(&id) else { return };
+        actor.life = Life::Over;
+        actor.next = actor.base + actor.log.len();
+        let (session, need, worker) = (actor.session, actor.need, actor.worker.take());
+        if std::mem::take(&mut actor.admitted) {
+            self.give_back(need);
+        }
+        if let Some(worker) = worker.filter(|worker| self.workers.remove(worker).is_some()) {
+            self.effects.push(Effect::DismissWorker(worker));
+        }
+        self.shorten_log(id);
+        if self.actors.remove(&id).is_some() {
+            self.effects.push(Effect::ForgetActor(id));
+            if let Some(session) = self.sessions.get_mut(&session) {
+                session.actors_left = session.actors_left.saturating_sub(1);
+            }
+        }
     }
 
     /// Goes back to the newest durable checkpoint and lines up the calls since.
-    fn recover(&mut self, actor: ActorId) {
-        let calls = self.plan.actors[actor.0].calls.clone();
-        let state = &mut self.actors[actor.0];
-        let (was, position) = (state.next, state.durable_position());
-        state.next = position;
-        state.restarts += 1;
-        state.failures += 1;
-        state.phase = Phase::Absent;
-        for unit in &calls[position..was] {
-            self.units[unit.0].replay = true;
+    fn recover(&mut self, id: ActorId) {
+        let actor = self.actors.get_mut(&id).expect("it was lost");
+        let (was, position) = (actor.next, actor.durable_position());
+        actor.next = position;
+        actor.restarts += 1;
+        actor.life = Life::Absent;
+        let failed = actor.at(was).or(actor.log.back().copied());
+        let again: Vec<UnitId> = (position..was).filter_map(|call| actor.at(call)).collect();
+        if let Some(failed) = failed {
+            let stage = self.units[&failed].stage.clone();
+            self.record_recovery(id, &stage);
         }
-        let failed = calls[was.min(calls.len() - 1)];
-        self.record_recovery(actor, failed, position);
+        for unit in again {
+            let entry = self.units.get_mut(&unit).expect("the log keeps it");
+            if !matches!(entry.phase, Phase::Failed(_)) {
+                entry.replay = true;
+                self.await_sources(unit);
+            }
+        }
+        // The call that failed waits again as well.
+        let current = self.actors[&id].at(was);
+        if let Some(unit) = current.filter(|unit| self.units[unit].phase == Phase::Waiting) {
+            self.await_sources(unit);
+        }
     }
 
-    pub(super) fn record_recovery(&mut self, actor: ActorId, failed: UnitId, position: usize) {
-        let calls = &self.plan.actors[actor.0].calls;
-        let state = &self.actors[actor.0];
-        let before = state.durables.iter().rev().find(|durable| durable.position < position);
-        let from = before.map_or(0, |durable| durable.position);
-        let kept_s: f64 =
-            calls[from..position].iter().map(|unit| self.units[unit.0].runtime_s).sum();
-        let benefit_s = kept_s - state.spent_s;
-        let from_checkpoint = state.durables.last().map(|durable| durable.id.clone());
-        let restored_to = position.checked_sub(1).map(|i| self.plan.unit(calls[i]).stage.index);
-        let stage = self.plan.unit(failed).stage.clone();
-        let (threshold_before, threshold_after) = self.policy.recovered(benefit_s);
-        self.actors[actor.0].spent_s = 0.0;
-        let recovery = RecoveryReport {
-            stage: stage.name,
-            index: stage.index,
-            from_checkpoint,
-            restored_to,
-            benefit_s,
-            threshold_before,
-            threshold_after,
-        };
-        self.record(EventBody::Recovered { recovery });
-    }
-
-    fn unsaved_s(&self, actor: ActorId) -> f64 {
-        let (calls, state) = (&self.plan.actors[actor.0].calls, &self.actors[actor.0]);
-        let unsaved = &calls[state.durable_position()..state.next];
-        unsaved.iter().map(|unit| self.units[unit.0].runtime_s).sum()
+    fn record_recovery(&mut self, id: ActorId, failed: &StageRef) {
+        let actor = self.actors.get_mut(&id).expect("it is being made");
+        let benefit_s = actor.kept_s - std::mem::take(&mut actor.spent_s);
+        let newest = actor.durables.last();
+        let from_checkpoint = newest.map(|durable| durable.id.clone());
+        let restored_to = newest.and_then(|durable| durable.index);
+        let session = actor.session;
+        let Some(entry) = self.sessions.get_mut(&session) else { return };
+        let learned = entry.policy.as_mut().map(|policy| policy.recovered(benefit_s));
+        let (threshold_before, threshold_after) = learned.unwrap_or_default();
+        self.record(session, &|| EventBody::Recovered {
+            recovery: RecoveryReport {
+                stage: failed.name.clone(),
+                index: failed.index,
+                from_checkpoint: from_checkpoint.clone(),
+                restored_to,
+                benefit_s,
+                threshold_before,
+                threshold_after,
+            },
+        });
     }
 }

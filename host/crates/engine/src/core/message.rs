@@ -1,26 +1,151 @@
 //! What reaches the core, and what it wants done.
 
-use mobula_contract::{CheckpointId, EventBody, Failure, OutputNote, RunStatus};
+use std::fmt;
 
-use super::state::{ActorId, SaveId, WorkerId};
-use crate::plan::UnitId;
+use mobula_contract::{CheckpointId, EventBody, Failure, OutputNote, Receipt, RunStatus, StageRef};
+
+use crate::retry::Retry;
+
+macro_rules! id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub struct $name(pub u64);
+    };
+}
+
+id!(
+    /// One unit of work and the object that it gives; never used twice in an engine.
+    UnitId
+);
+id!(
+    /// An actor; never used twice in an engine.
+    ActorId
+);
+id!(
+    /// A session; never used twice in an engine.
+    SessionId
+);
+id!(
+    /// A save; never used twice in an engine.
+    SaveId
+);
+
+/// A worker's number; never used twice in an engine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct WorkerId(pub u32);
+
+impl fmt::Display for WorkerId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "w{}", self.0)
+    }
+}
+
+/// What a call needs while it runs, or an actor while it lives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub struct Need {
+    /// Thousandths of a processor.
+    pub cpus_milli: u64,
+    /// Bytes.
+    pub memory_bytes: u64,
+}
+
+/// A unit to be entered.
+#[derive(Debug, Clone)]
+pub struct Submit {
+    /// Its number, new.
+    pub unit: UnitId,
+    /// Whose it is.
+    pub session: SessionId,
+    /// Its name in events.
+    pub stage: StageRef,
+    /// Distinct units whose objects it reads; all are known and not forgotten.
+    pub sources: Vec<UnitId>,
+    /// The actor that it calls; a task without one.
+    pub actor: Option<ActorId>,
+    /// What it needs while it runs.
+    pub need: Need,
+    /// What is done when it fails.
+    pub retry: Retry,
+    /// Finished by an earlier process: whether its object is at hand, and the seconds that it ran.
+    pub done: Option<(bool, f64)>,
+}
+
+/// An actor to be entered.
+#[derive(Debug, Clone)]
+pub struct NewActor {
+    /// Its number, new.
+    pub actor: ActorId,
+    /// Whose it is.
+    pub session: SessionId,
+    /// Its name in events.
+    pub name: String,
+    /// What it needs while it lives; what a call needs comes with the call.
+    pub need: Need,
+    /// How often it may be made anew, and when.
+    pub retry: Retry,
+    /// It is made at once, not when its first call can run.
+    pub eager: bool,
+    /// What an earlier process left of it.
+    pub left: Option<LeftActor>,
+}
+
+/// What an earlier process left of an actor.
+#[derive(Debug, Clone, Default)]
+pub struct LeftActor {
+    /// Checkpoints that can be restored: name and calls contained, in order of position.
+    pub durables: Vec<(CheckpointId, usize)>,
+    /// Starts after the first.
+    pub restarts: u32,
+    /// The calls that had ended, and the seconds that each ran.
+    pub ended: Vec<(StageRef, f64)>,
+    /// The call that was under way or next.
+    pub under_way: Option<StageRef>,
+}
 
 /// Something that happened.
 #[derive(Debug, Clone)]
 pub enum Event {
-    /// The run begins.
-    Started,
+    /// Units come in, in this order.
+    Submitted(Vec<Submit>),
+    /// An actor comes in.
+    ActorCreated(Box<NewActor>),
+    /// No more calls will come for this actor; it ends after the last.
+    ActorSealed(ActorId),
+    /// Nothing more will come in this session; it ends with its last unit.
+    SessionSealed(SessionId),
+    /// The user wants the session to stop.
+    SessionCancelled(SessionId),
+    /// The session cannot go on, such as when its history cannot be written.
+    SessionFailed(SessionId, String),
+    /// Nobody outside wants the object of this unit any more.
+    Dropped(UnitId),
+    /// Nobody wants this unit to run, or to run on.
+    Cancelled(UnitId),
     /// A call ended.
     CallEnded {
         /// Which.
         unit: UnitId,
         /// On which worker.
         worker: WorkerId,
-        /// Seconds that the call ran.
-        runtime_s: f64,
+        /// What it cost.
+        receipt: Receipt,
+        /// Whether the actor can be called again; true for tasks.
+        alive: bool,
         /// What the output holds and its bytes, or why there is none.
         result: Result<(Vec<(String, OutputNote)>, u64), Failure>,
     },
+    /// A running stream gave an object, which is in the store under a number of its own.
+    Emitted {
+        /// The stream.
+        unit: UnitId,
+        /// Counted from 0 in each attempt.
+        index: usize,
+        /// The number of the object: a new one for the first of this index.
+        item: UnitId,
+    },
+    /// An object that should be in the store is not.
+    Lost(UnitId),
     /// An actor stands ready, or could not be made.
     ActorStarted {
         /// Which.
@@ -62,10 +187,17 @@ pub enum Event {
         /// Seconds since the decision, and `blake3:…` of the bytes; or why there is none.
         result: Result<(f64, String), Failure>,
     },
-    /// The user wants to stop.
-    Cancelled,
-    /// The host cannot go on, such as when the history cannot be written.
-    HostFailed(String),
+    /// The delay that the core asked for is over.
+    Due(Due),
+}
+
+/// What waits for a delay to be over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Due {
+    /// Another attempt of a unit.
+    Retry(UnitId),
+    /// Another start of an actor.
+    Restart(ActorId),
 }
 
 /// Something to do.
@@ -98,6 +230,8 @@ pub enum Effect {
         /// Its worker.
         worker: WorkerId,
     },
+    /// Let an actor go as it is.
+    DismissWorker(WorkerId),
     /// Snapshot an actor and write it behind.
     SaveState {
         /// Which save.
@@ -106,8 +240,8 @@ pub enum Effect {
         actor: ActorId,
         /// Its worker.
         worker: WorkerId,
-        /// The call after which it is taken.
-        after: UnitId,
+        /// The stage after which it is taken.
+        after: StageRef,
         /// Its name from now on.
         id: CheckpointId,
         /// Calls that the state contains.
@@ -119,17 +253,48 @@ pub enum Effect {
         save: SaveId,
         /// Whose output.
         unit: UnitId,
+        /// Its name in events.
+        stage: StageRef,
         /// Its name from now on.
         id: CheckpointId,
     },
-    /// Nobody needs this output any more.
+    /// The unit has its object, or will never have one.
+    Resolved {
+        /// Which.
+        unit: UnitId,
+        /// Why not.
+        result: Result<(), Failure>,
+    },
+    /// The unit had its object, lost it, and makes it again.
+    Unresolved(UnitId),
+    /// A stream has one more object.
+    ItemResolved {
+        /// The stream.
+        unit: UnitId,
+        /// The number of the object.
+        item: UnitId,
+    },
+    /// Nobody needs this object any more.
     Release(UnitId),
+    /// Nothing will ask for this unit again.
+    Forget(UnitId),
+    /// Nothing will ask for this actor again.
+    ForgetActor(ActorId),
     /// Write down what happened.
-    Record(EventBody),
-    /// Tell running calls to stop.
-    CancelCalls,
-    /// The run is over.
+    Record(SessionId, EventBody),
+    /// Tell a running call to stop.
+    CancelCall(UnitId),
+    /// Send word after so many milliseconds.
+    Wake {
+        /// Milliseconds from now.
+        after_ms: u64,
+        /// What for.
+        due: Due,
+    },
+    /// The session is over.
     Finish {
+        /// Which.
+        session: SessionId,
         /// How.
         status: RunStatus,
         /// Why it failed.

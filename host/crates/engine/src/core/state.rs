@@ -1,79 +1,149 @@
-//! What the core remembers of each unit, actor and save.
+//! What the core remembers of each session, unit, actor and save.
 
-use std::fmt;
+use std::collections::VecDeque;
 
-use mobula_contract::CheckpointId;
+use mobula_contract::{CheckpointId, EventBody, Failure, RunStatus, StageRef};
 
-use crate::plan::{PlanActor, PlanUnit, UnitId};
+use super::message::{ActorId, Need, SaveId, SessionId, UnitId, WorkerId};
+use super::{Names, Rules};
+use crate::port::Policy;
+use crate::retry::Retry;
 
-/// A worker's number; never used twice in a run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct WorkerId(pub u32);
-
-impl fmt::Display for WorkerId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "w{}", self.0)
-    }
+/// A session.
+pub(super) struct Session {
+    pub(super) rules: Rules,
+    pub(super) policy: Option<Box<dyn Policy>>,
+    pub(super) names: Option<Names>,
+    /// More can come in.
+    pub(super) open: bool,
+    pub(super) units_left: usize,
+    pub(super) actors_left: usize,
+    pub(super) running: usize,
+    pub(super) saving: usize,
+    pub(super) ending: Option<(RunStatus, Option<String>)>,
 }
 
-/// An actor's number in the plan.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct ActorId(pub usize);
+/// Where a unit stands.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Phase {
+    /// For objects of other units, or for its turn on an actor.
+    Waiting,
+    /// In the queue, under this ticket.
+    Ready(u64),
+    /// For the delay before another attempt.
+    Delayed,
+    Running(WorkerId),
+    Done,
+    Failed(Failure),
+}
 
-/// A save's number in this process.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct SaveId(pub usize);
-
-#[derive(Debug, Clone)]
-pub(super) struct UnitState {
-    /// Attempts begun, replays counted.
-    pub(super) attempt: u32,
-    /// The worker that runs it now.
-    pub(super) on: Option<WorkerId>,
-    /// It has succeeded at least once.
-    pub(super) done: bool,
-    /// Its output is in the object store.
+/// One unit of work.
+#[derive(Debug)]
+pub(super) struct Unit {
+    pub(super) session: SessionId,
+    pub(super) stage: StageRef,
+    pub(super) sources: Vec<UnitId>,
+    pub(super) actor: Option<ActorId>,
+    pub(super) need: Need,
+    pub(super) retry: Retry,
+    pub(super) phase: Phase,
+    /// Sources whose object is not there.
+    pub(super) missing: usize,
+    /// Units that wait for this one's object; some may be settled by now.
+    pub(super) waiters: Vec<UnitId>,
+    /// Its object is in the store.
     pub(super) held: bool,
+    /// It has had its object at least once, or failed for good: the session does not wait for it.
+    pub(super) counted: bool,
     /// It will not read its inputs again.
     pub(super) settled: bool,
-    /// Units that still read its output.
+    /// Units that still read its object.
     pub(super) readers: usize,
-    /// It has been handed to the queue of ready tasks.
-    pub(super) queued: bool,
-    /// The next attempt repeats work that a failure had undone.
-    pub(super) replay: bool,
+    /// Units that are remembered and could be made again from its object.
+    pub(super) lineage: usize,
+    /// Somebody outside can ask for its object.
+    pub(super) wanted: bool,
+    /// Saves of its object under way.
+    pub(super) saving: usize,
+    /// It stands in the log of its actor.
+    pub(super) logged: bool,
+    /// Attempts begun, replays counted.
+    pub(super) attempt: u32,
+    /// Attempts that failed since the last success.
+    pub(super) failed: u32,
+    /// The failures, for the last word: where and why.
+    pub(super) failures: Vec<(WorkerId, String)>,
     /// Where it failed last.
     pub(super) failed_on: Option<WorkerId>,
+    /// The next attempt repeats work that a failure had undone.
+    pub(super) replay: bool,
+    /// Somebody asked it to stop.
+    pub(super) cancelled: bool,
     /// Seconds of its last success.
     pub(super) runtime_s: f64,
+    /// Objects of a stream, in order.
+    pub(super) items: Vec<UnitId>,
+    /// The stream that it is an object of.
+    pub(super) item_of: Option<UnitId>,
+    /// Tasks in a row that lead to it.
+    pub(super) depth: u32,
+    /// There are too many of them: it is never made again.
+    pub(super) rootless: bool,
 }
 
-impl UnitState {
-    pub(super) fn new(unit: &PlanUnit) -> Self {
+impl Unit {
+    /// A unit that reads nothing and has not run.
+    pub(super) fn new(session: SessionId, stage: StageRef, need: Need, retry: Retry) -> Self {
         Self {
-            attempt: 0,
-            on: None,
-            done: false,
+            session,
+            stage,
+            sources: Vec::new(),
+            actor: None,
+            need,
+            retry,
+            phase: Phase::Waiting,
+            missing: 0,
+            waiters: Vec::new(),
             held: false,
+            counted: false,
             settled: false,
-            readers: unit.consumers.len(),
-            queued: false,
-            replay: false,
+            readers: 0,
+            lineage: 0,
+            wanted: true,
+            saving: 0,
+            logged: false,
+            attempt: 0,
+            failed: 0,
+            failures: Vec::new(),
             failed_on: None,
+            replay: false,
+            cancelled: false,
             runtime_s: 0.0,
+            items: Vec::new(),
+            item_of: None,
+            depth: 0,
+            rootless: false,
         }
+    }
+
+    pub(super) fn is_over(&self) -> bool {
+        matches!(self.phase, Phase::Done | Phase::Failed(_))
     }
 }
 
 /// Where an actor stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Phase {
+pub(super) enum Life {
     /// Not made yet, or to be made anew.
     Absent,
-    /// State lost; what to restore is not decided yet.
+    /// In the queue to be made.
+    Queued,
+    /// For the delay before another start, or for its save under way.
     Lost,
     Starting,
     Idle,
+    /// Its next call is in the queue.
+    Called,
     Busy,
     Finishing,
     Over,
@@ -85,55 +155,75 @@ pub(super) struct Durable {
     pub(super) id: CheckpointId,
     /// Calls that it contains.
     pub(super) position: usize,
+    /// Repetition of the last of them.
+    pub(super) index: Option<u32>,
 }
 
-#[derive(Debug, Clone)]
-pub(super) struct ActorState {
-    pub(super) phase: Phase,
+/// An actor.
+#[derive(Debug)]
+pub(super) struct Actor {
+    pub(super) session: SessionId,
+    pub(super) name: String,
+    pub(super) need: Need,
+    pub(super) retry: Retry,
+    pub(super) life: Life,
     pub(super) worker: Option<WorkerId>,
-    /// The next call.
+    /// It is made without a call.
+    pub(super) eager: bool,
+    pub(super) sealed: bool,
+    /// Its memory is taken from what there is.
+    pub(super) admitted: bool,
+    /// The wait before the next start is over.
+    pub(super) rested: bool,
+    /// Calls from `base` on that have not been settled.
+    pub(super) log: VecDeque<UnitId>,
+    /// Calls before the log's first.
+    pub(super) base: usize,
+    /// The next call, counted from the first ever.
     pub(super) next: usize,
     /// Starts after the first.
     pub(super) restarts: u32,
     /// Those that count against the limit: not the death of the host.
     pub(super) failures: u32,
+    pub(super) messages: Vec<(WorkerId, String)>,
     /// In order of position.
     pub(super) durables: Vec<Durable>,
     /// The save under way.
     pub(super) in_flight: Option<SaveId>,
     /// Seconds spent on saves since the failure before.
     pub(super) spent_s: f64,
+    /// Useful seconds that the newest checkpoint holds and the one before does not.
+    pub(super) kept_s: f64,
     /// Bytes of the newest snapshot.
     pub(super) bytes: Option<u64>,
+    /// Why no more calls are taken.
+    pub(super) dead: Option<Failure>,
 }
 
-impl ActorState {
-    pub(super) fn new(actor: &PlanActor) -> Self {
-        Self {
-            phase: if actor.calls.is_empty() { Phase::Over } else { Phase::Absent },
-            worker: None,
-            next: 0,
-            restarts: 0,
-            failures: 0,
-            durables: Vec::new(),
-            in_flight: None,
-            spent_s: 0.0,
-            bytes: None,
-        }
+impl Actor {
+    /// The call of this position, if it is in the log.
+    pub(super) fn at(&self, position: usize) -> Option<UnitId> {
+        self.log.get(position.checked_sub(self.base)?).copied()
     }
 
     /// Calls that are safe on disk.
     pub(super) fn durable_position(&self) -> usize {
         self.durables.last().map_or(0, |durable| durable.position)
     }
+
+    /// Calls that have come and not been made.
+    pub(super) fn waiting(&self) -> usize {
+        (self.base + self.log.len()).saturating_sub(self.next)
+    }
 }
 
-/// A save under way or ended.
+/// A save under way.
 #[derive(Debug, Clone)]
 pub(super) struct Saving {
+    pub(super) session: SessionId,
     pub(super) id: CheckpointId,
-    /// The unit after which it was decided.
-    pub(super) after: UnitId,
+    /// The stage after which it was decided.
+    pub(super) after: StageRef,
     /// The task whose output it is.
     pub(super) unit: Option<UnitId>,
     /// The actor whose state it is.
@@ -144,5 +234,16 @@ pub(super) struct Saving {
     pub(super) bytes: u64,
     /// The snapshot is made; the writer has it.
     pub(super) taken: bool,
-    pub(super) ended: bool,
 }
+
+/// What a worker is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Job {
+    Idle,
+    Task(UnitId),
+    /// It belongs to an actor, which may be in a call.
+    Actor(ActorId, Option<UnitId>),
+}
+
+/// A body that is made only where somebody keeps it.
+pub(super) type Body<'a> = &'a dyn Fn() -> EventBody;

@@ -1,0 +1,80 @@
+//! Sessions in the core: what belongs together, and ends together.
+
+use mobula_contract::{Failure, FailureKind, RunStatus};
+
+use super::Core;
+use super::message::{ActorId, Effect, SessionId, UnitId};
+use super::state::{Phase, Session};
+
+impl Core {
+    pub(super) fn seal_session(&mut self, id: SessionId) {
+        if let Some(session) = self.sessions.get_mut(&id) {
+            session.open = false;
+        }
+    }
+
+    pub(super) fn cancel_session(&mut self, id: SessionId) {
+        self.end(id, RunStatus::Interrupted, None);
+    }
+
+    pub(super) fn fail_session(&mut self, id: SessionId, why: String) {
+        self.end(id, RunStatus::Failed, Some(why));
+    }
+
+    /// No new work from here on; what runs is told to stop. The first reason stays.
+    fn end(&mut self, id: SessionId, status: RunStatus, error: Option<String>) {
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        if session.ending.is_some() {
+            return;
+        }
+        session.ending = Some((status, error));
+        let mut running: Vec<UnitId> = self
+            .units
+            .iter()
+            .filter(|(_, unit)| unit.session == id && matches!(unit.phase, Phase::Running(_)))
+            .map(|(unit, _)| *unit)
+            .collect();
+        running.sort_unstable();
+        for unit in running {
+            self.units.get_mut(&unit).expect("just found").cancelled = true;
+            self.effects.push(Effect::CancelCall(unit));
+        }
+    }
+
+    pub(super) fn finish_sessions(&mut self) {
+        let over: Vec<SessionId> = self
+            .sessions
+            .iter()
+            .filter(|(_, session)| is_over(session))
+            .map(|(id, _)| *id)
+            .collect();
+        for id in over {
+            self.finish(id);
+        }
+    }
+
+    fn finish(&mut self, id: SessionId) {
+        let session = self.sessions.get_mut(&id).expect("just found");
+        let (status, error) = session.ending.clone().unwrap_or((RunStatus::Succeeded, None));
+        session.ending = Some((status, error.clone()));
+        let gone = Failure::new(FailureKind::Cancelled, "the session has ended");
+        let actors = self.actors.iter().filter(|(_, actor)| actor.session == id);
+        let actors: Vec<ActorId> = actors.map(|(actor, _)| *actor).collect();
+        for actor in actors {
+            self.bury(actor, gone.clone());
+        }
+        let units = self.units.iter().filter(|(_, unit)| unit.session == id && !unit.is_over());
+        let mut units: Vec<UnitId> = units.map(|(unit, _)| *unit).collect();
+        units.sort_unstable();
+        for unit in units {
+            self.fail(unit, gone.clone());
+        }
+        self.sessions.remove(&id);
+        self.effects.push(Effect::Finish { session: id, status, error });
+    }
+}
+
+fn is_over(session: &Session) -> bool {
+    let done = !session.open && session.units_left == 0 && session.actors_left == 0;
+    (done || session.ending.is_some()) && session.running == 0 && session.saving == 0
+}

@@ -1,0 +1,172 @@
+//! Where one waits for a unit: its outcome, the objects of a stream, and who is to be woken.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use mobula_contract::{Failure, Receipt};
+
+use crate::core::UnitId;
+
+/// Objects of a stream that wait for their reader: then the stream itself waits.
+const STREAM_AHEAD: usize = 8;
+
+/// Somebody who waits for any of several slots.
+#[derive(Debug, Default)]
+pub(crate) struct Waiter {
+    hit: Mutex<bool>,
+    changed: Condvar,
+}
+
+impl Waiter {
+    pub(crate) fn wake(&self) {
+        *lock(&self.hit) = true;
+        self.changed.notify_one();
+    }
+
+    /// Waits until woken or the time is over; whether it was woken.
+    pub(crate) fn wait(&self, until: Option<Instant>) -> bool {
+        let mut hit = lock(&self.hit);
+        while !*hit {
+            hit = match until {
+                None => self.changed.wait(hit).unwrap_or_else(PoisonError::into_inner),
+                Some(until) => {
+                    let left = until.saturating_duration_since(Instant::now());
+                    if left.is_zero() {
+                        return false;
+                    }
+                    let waited = self.changed.wait_timeout(hit, left);
+                    waited.unwrap_or_else(PoisonError::into_inner).0
+                }
+            };
+        }
+        *hit = false;
+        true
+    }
+}
+
+/// One unit, as those see it who wait for it.
+#[derive(Debug, Default)]
+pub(crate) struct Slot {
+    inner: Mutex<Inner>,
+    room: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    outcome: Option<Result<(), Failure>>,
+    receipt: Option<Receipt>,
+    waiters: Vec<Arc<Waiter>>,
+    items: VecDeque<UnitId>,
+    /// The reader of the stream is gone.
+    unread: bool,
+}
+
+/// What a stream has for its reader.
+pub(crate) enum Next {
+    Item(UnitId),
+    End(Result<(), Failure>),
+    Nothing,
+}
+
+impl Slot {
+    pub(crate) fn resolved() -> Self {
+        let inner = Inner { outcome: Some(Ok(())), ..Inner::default() };
+        Self { inner: Mutex::new(inner), room: Condvar::new() }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        lock(&self.inner)
+    }
+
+    pub(crate) fn outcome(&self) -> Option<Result<(), Failure>> {
+        self.lock().outcome.clone()
+    }
+
+    pub(crate) fn is_resolved(&self) -> bool {
+        self.lock().outcome.is_some()
+    }
+
+    pub(crate) fn receipt(&self) -> Option<Receipt> {
+        self.lock().receipt
+    }
+
+    pub(crate) fn add_receipt(&self, receipt: &Receipt) {
+        self.lock().receipt.get_or_insert_default().add(receipt);
+    }
+
+    /// Enters the outcome; gives those who are to be woken.
+    pub(crate) fn resolve(&self, result: Result<(), Failure>) -> Vec<Arc<Waiter>> {
+        let mut inner = self.lock();
+        inner.outcome = Some(result);
+        std::mem::take(&mut inner.waiters)
+    }
+
+    /// The object is being made again.
+    pub(crate) fn unresolve(&self) {
+        self.lock().outcome = None;
+    }
+
+    /// Has the waiter woken when there is something; false when there already is.
+    pub(crate) fn watch(&self, waiter: &Arc<Waiter>) -> bool {
+        let mut inner = self.lock();
+        if inner.outcome.is_some() || !inner.items.is_empty() {
+            return false;
+        }
+        inner.waiters.push(Arc::clone(waiter));
+        true
+    }
+
+    /// Forgets a waiter that no longer waits.
+    pub(crate) fn unwatch(&self, waiter: &Arc<Waiter>) {
+        self.lock().waiters.retain(|other| !Arc::ptr_eq(other, waiter));
+    }
+
+    /// Another object of the stream; gives those who are to be woken. `None` when nobody reads.
+    pub(crate) fn push(&self, item: UnitId) -> Option<Vec<Arc<Waiter>>> {
+        let mut inner = self.lock();
+        if inner.unread {
+            return None;
+        }
+        inner.items.push_back(item);
+        Some(std::mem::take(&mut inner.waiters))
+    }
+
+    pub(crate) fn next(&self) -> Next {
+        let mut inner = self.lock();
+        match (inner.items.pop_front(), &inner.outcome) {
+            (Some(item), _) => {
+                self.room.notify_all();
+                Next::Item(item)
+            }
+            (None, Some(outcome)) => Next::End(outcome.clone()),
+            (None, None) => Next::Nothing,
+        }
+    }
+
+    /// The reader goes away; gives what it has not read.
+    pub(crate) fn leave(&self) -> Vec<UnitId> {
+        let mut inner = self.lock();
+        inner.unread = true;
+        self.room.notify_all();
+        inner.items.drain(..).collect()
+    }
+
+    /// Waits until the reader has caught up, looking now and then whether to give up.
+    pub(crate) fn wait_for_room(&self, mut give_up: impl FnMut() -> bool) -> bool {
+        let mut inner = self.lock();
+        while inner.items.len() >= STREAM_AHEAD && !inner.unread {
+            if give_up() {
+                return false;
+            }
+            let waited = self.room.wait_timeout(inner, std::time::Duration::from_millis(10));
+            inner = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+        true
+    }
+}
+
+/// A panic elsewhere does not make plain data wrong.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
