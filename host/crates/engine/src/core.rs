@@ -17,6 +17,7 @@ use rustc_hash::FxHashMap;
 
 use crate::port::Policy;
 
+pub use lineage::Item as StreamItem;
 pub use message::{
     ActorId, Due, Effect, Event, LeftActor, Need, NewActor, SaveId, SessionId, Submit, UnitId,
     WorkerId,
@@ -143,6 +144,7 @@ impl Core {
             Event::Submitted(units) => units.into_iter().for_each(|unit| self.submit(unit)),
             Event::ActorCreated(actor) => self.create_actor(*actor),
             Event::ActorSealed(actor) => self.seal_actor(actor),
+            Event::ActorKilled(actor) => self.kill_actor(actor),
             Event::SessionSealed(session) => self.seal_session(session),
             Event::SessionCancelled(session) => self.cancel_session(session),
             Event::SessionFailed(session, why) => self.fail_session(session, why),

@@ -258,6 +258,14 @@ impl Session {
         lock(&self.named).get(name).cloned()
     }
 
+    /// Ends an actor as it is: calls that wait fail.
+    pub fn kill_actor(&self, name: &str) {
+        let found = lock(&self.named).remove(name);
+        if let Some(handle) = found {
+            self.inner.step(Event::ActorKilled(handle.id()));
+        }
+    }
+
     pub(crate) fn name_actor(&self, name: &str, handle: &ActorHandle) {
         lock(&self.named).insert(name.to_owned(), handle.clone());
     }

@@ -9,7 +9,7 @@ use std::time::Instant;
 use mobula_contract::{ActorSpec, Failure, Object, StageRef, StageSpec};
 use rustc_hash::FxHashMap;
 
-use crate::core::{ActorId, Core, Effect, Event, SessionId, UnitId, WorkerId};
+use crate::core::{ActorId, Core, Effect, Event, SessionId, StreamItem, UnitId, WorkerId};
 use crate::input::Input;
 use crate::objects::{Garbage, Objects};
 use crate::port::Stages;
@@ -274,11 +274,11 @@ impl Inner {
     /// Enters an object of a stream under the number that belongs to its index.
     pub(crate) fn emit(self: &Arc<Self>, stream: UnitId, index: usize, object: Object) {
         let mut state = self.lock();
-        let before = state.core.item(stream, index);
-        if before.is_some_and(|item| state.core.is_held(item)) {
-            return;
-        }
-        let item = before.unwrap_or_else(|| UnitId(state.new_id()));
+        let item = match state.core.item(stream, index) {
+            StreamItem::New => UnitId(state.new_id()),
+            StreamItem::Again(item) => item,
+            StreamItem::Nowhere => return,
+        };
         drop(state);
         self.objects.insert(item, Arc::new(object));
         self.step(Event::Emitted { unit: stream, index, item });

@@ -242,7 +242,6 @@ impl Objects {
         drop(object);
         true
     }
-
 }
 
 fn write(folder: &std::path::Path, object: &Object) -> Option<Spilled> {

@@ -1,7 +1,7 @@
 //! Opens the database: where it is, how it is set, what is in it.
 
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use rusqlite::Connection;
 
@@ -57,6 +57,8 @@ CREATE TABLE plugin (
 "];
 /// How long one process waits for another's transaction: far longer than a checkpoint takes to write.
 const BUSY: Duration = Duration::from_secs(30);
+/// How often the lock is tried that SQLite itself does not wait for.
+const BUSY_POLL: Duration = Duration::from_millis(2);
 
 /// The home folder and its database, open.
 #[derive(Debug)]
@@ -78,10 +80,10 @@ impl Store {
         let fail = StoreError::sqlite(&file);
         let mut db = Connection::open(&file).map_err(&fail)?;
         db.busy_timeout(BUSY).map_err(&fail)?;
+        settle_journal(&db).map_err(&fail)?;
         // FULL: what was said to be durable is on the disk even if the power fails.
         db.execute_batch(
-            "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;
-             PRAGMA auto_vacuum = INCREMENTAL;",
+            "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA auto_vacuum = INCREMENTAL;",
         )
         .map_err(&fail)?;
         migrate(&mut db, &file)?;
@@ -130,6 +132,22 @@ impl Store {
         let mut statement = self.db.prepare_cached(query).map_err(&fail)?;
         let rows = statement.query_map(params, read).map_err(&fail)?;
         rows.collect::<rusqlite::Result<_>>().map_err(fail)
+    }
+}
+
+/// Makes the journal a write-ahead log. SQLite does not wait for a lock here, whatever its timeout, so
+/// that two processes which make a home folder at the same instant would disturb each other.
+fn settle_journal(db: &Connection) -> rusqlite::Result<()> {
+    let until = Instant::now() + BUSY;
+    loop {
+        match db.execute_batch("PRAGMA journal_mode = WAL") {
+            Err(rusqlite::Error::SqliteFailure(error, _))
+                if error.code == rusqlite::ErrorCode::DatabaseBusy && Instant::now() < until =>
+            {
+                std::thread::sleep(BUSY_POLL);
+            }
+            other => return other,
+        }
     }
 }
 

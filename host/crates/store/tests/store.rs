@@ -118,6 +118,19 @@ fn events_are_numbered_and_the_run_follows_them() {
 }
 
 #[test]
+fn a_home_folder_can_be_made_by_many_at_the_same_instant() {
+    for _ in 0..20 {
+        let home = tempfile::tempdir().unwrap();
+        let open = || Store::open(home.path()).map(drop);
+        let results = std::thread::scope(|scope| {
+            let all: Vec<_> = (0..8).map(|_| scope.spawn(open)).collect();
+            all.into_iter().map(|one| one.join().unwrap()).collect::<Vec<_>>()
+        });
+        assert!(results.iter().all(Result::is_ok), "{results:?}");
+    }
+}
+
+#[test]
 fn one_process_has_a_run() {
     let home = tempfile::tempdir().unwrap();
     let (store, run) = store_with_run(home.path());

@@ -97,6 +97,21 @@ impl Core {
         }
     }
 
+    pub(super) fn kill_actor(&mut self, id: ActorId) {
+        let Some(actor) = self.actors.get(&id) else { return };
+        let failure = Failure::new(FailureKind::Invalid, format!("actor {} was ended", actor.name));
+        match actor.at(actor.next).filter(|_| actor.life == Life::Busy) {
+            // The call is told to stop; with its end, and no more starts, the actor is gone.
+            Some(call) => {
+                let actor = self.actors.get_mut(&id).expect("just found");
+                actor.dead = Some(failure);
+                actor.retry.max = 0;
+                self.cancel(call);
+            }
+            None => self.bury(id, failure),
+        }
+    }
+
     /// Does for an actor what can be done now.
     pub(super) fn look_at(&mut self, id: ActorId) {
         let Some(actor) = self.actors.get_mut(&id) else { return };

@@ -7,6 +7,17 @@ use super::Core;
 use super::message::{Effect, UnitId};
 use super::state::{Life, Phase, Unit};
 
+/// What becomes of an object that a stream gives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Item {
+    /// It gets a new number.
+    New,
+    /// It was lost, and gets its old number.
+    Again(UnitId),
+    /// It was given by an earlier attempt.
+    Nowhere,
+}
+
 impl Core {
     /// An object is gone from the store although somebody may read it: its task runs again.
     pub(super) fn lost(&mut self, id: UnitId) {
@@ -94,10 +105,7 @@ impl Core {
             return self.effects.push(Effect::Release(item));
         };
         if let Some(there) = unit.items.get(index).copied() {
-            // The shell put the bytes under the number that it was told to use.
-            let lost = self.units.get(&there).is_some_and(|unit| !unit.held);
-            if lost && there == item {
-                let unit = self.units.get_mut(&there).expect("just found");
+            if let Some(unit) = self.units.get_mut(&there).filter(|unit| !unit.is_over()) {
                 unit.phase = Phase::Done;
                 self.effects.push(Effect::Resolved { unit: there, result: Ok(()) });
                 self.now_held(there);
@@ -120,16 +128,17 @@ impl Core {
         self.effects.push(Effect::ItemResolved { unit: stream, item });
     }
 
-    /// The number under which a stream's object of this index is kept, if it was given before.
+    /// Where a stream's object of this index goes: nowhere if it was given before and is not missed.
     #[must_use]
-    pub fn item(&self, stream: UnitId, index: usize) -> Option<UnitId> {
-        self.units.get(&stream)?.items.get(index).copied()
-    }
-
-    /// Whether an object is in the store, by what the core knows.
-    #[must_use]
-    pub fn is_held(&self, id: UnitId) -> bool {
-        self.units.get(&id).is_some_and(|unit| unit.held)
+    pub fn item(&self, stream: UnitId, index: usize) -> Item {
+        let before = self.units.get(&stream).and_then(|unit| unit.items.get(index));
+        match before {
+            None => Item::New,
+            Some(item) if self.units.get(item).is_some_and(|unit| !unit.is_over()) => {
+                Item::Again(*item)
+            }
+            Some(_) => Item::Nowhere,
+        }
     }
 
     /// Drops units that nobody can ask for, and those that were kept only for their sake.

@@ -112,6 +112,8 @@ pub enum Event {
     ActorCreated(Box<NewActor>),
     /// No more calls will come for this actor; it ends after the last.
     ActorSealed(ActorId),
+    /// Nobody wants this actor to live on.
+    ActorKilled(ActorId),
     /// Nothing more will come in this session; it ends with its last unit.
     SessionSealed(SessionId),
     /// The user wants the session to stop.

@@ -316,8 +316,10 @@ impl Core {
             let waiters = std::mem::take(&mut unit.waiters);
             let (actor, items) = (unit.actor, unit.items.clone());
             failing.extend(waiters.into_iter().map(|waiter| (waiter, inherited.clone())));
-            let lost = items.into_iter().filter(|item| !self.units[item].held);
-            failing.extend(lost.map(|item| (item, inherited.clone())).collect::<Vec<_>>());
+            let lost = items
+                .into_iter()
+                .filter(|item| self.units.get(item).is_some_and(|item| !item.is_over()));
+            failing.extend(lost.map(|item| (item, inherited.clone())));
             self.count(id);
             self.effects.push(Effect::Resolved { unit: id, result: Err(failure) });
             match actor {
