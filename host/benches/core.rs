@@ -146,7 +146,7 @@ fn all_of(submitted: impl Iterator<Item = Result<ObjectRef, Failure>>) -> Fallib
 /// Milliseconds from submit to result: 50,000 images go in by reference, 5,000 random ones come out.
 fn hand_off(session: &Session) -> Fallible<Json> {
     let images = Tensor::new(DType::U8, vec![50_000, 32, 32, 3], vec![7; 50_000 * 3072])?;
-    let images = session.put(Object::default().with("images", Value::Tensor(images)));
+    let images = session.put(Object::default().with("images", Value::Tensor(images)))?;
     let subset = session.task("subset/subset").args(json!({ "size": 5000 }));
     let subset = subset.input("images", images.field("images"));
     let mut found = Vec::new();

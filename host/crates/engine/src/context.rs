@@ -7,7 +7,7 @@ use mobula_contract::{
     Charge, EventBody, Failure, FailureKind, Level, Object, StageContext, StageRef, Used,
 };
 
-use crate::core::UnitId;
+use crate::core::{Event, UnitId};
 use crate::fault::{Fault, FaultKind};
 use crate::inner::Inner;
 use crate::session::SessionShell;
@@ -130,15 +130,19 @@ impl StageContext for CallContext {
             let message = format!("{}: nobody asked this stage for a stream", self.stage);
             return Err(Failure::new(FailureKind::Invalid, message));
         };
-        if !stream.slot.wait_for_room(|| self.cancelled()) || self.cancelled() {
-            return Err(Failure::new(
-                FailureKind::Cancelled,
-                format!("{} was cancelled", self.stage),
-            ));
+        let goes_on = stream.slot.has_room() || {
+            // Others, the reader among them, may need what this call takes.
+            self.inner.step(Event::Paused(stream.unit));
+            let room = stream.slot.wait_for_room(|| self.cancelled());
+            self.inner.step(Event::Resuming(stream.unit));
+            room && stream.slot.wait_for_go(|| self.cancelled())
+        };
+        if !goes_on || self.cancelled() {
+            let message = format!("{} was cancelled", self.stage);
+            return Err(Failure::new(FailureKind::Cancelled, message));
         }
         let index = stream.next.fetch_add(1, Ordering::Relaxed);
-        self.inner.emit(stream.unit, index, object);
-        Ok(())
+        self.inner.emit(stream.unit, index, object)
     }
 
     fn used(&self, used: Used) {

@@ -23,7 +23,7 @@ pub use message::{
     WorkerId,
 };
 use ready::{Item, Ready, fits};
-use state::{Actor, Body, Job, Life, Phase, Saving, Session, Unit};
+use state::{Actor, Body, Job, Life, Pause, Phase, Saving, Session, Unit};
 
 /// Names the checkpoints of a session.
 pub type Names = Box<dyn FnMut() -> CheckpointId + Send>;
@@ -55,7 +55,15 @@ pub struct Core {
 
 impl std::fmt::Debug for Core {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Core").field("units", &self.units).field("actors", &self.actors).finish()
+        let open = self.units.iter().filter(|(_, unit)| !unit.is_over());
+        let mut open: Vec<_> = open.collect();
+        open.sort_unstable_by_key(|(id, _)| **id);
+        f.debug_struct("Core")
+            .field("units", &self.units.len())
+            .field("open", &open)
+            .field("actors", &self.actors)
+            .field("free", &self.free)
+            .finish_non_exhaustive()
     }
 }
 
@@ -153,6 +161,8 @@ impl Core {
             Event::CallEnded { unit, worker, receipt, alive, result } => {
                 self.call_ended(unit, worker, &receipt, alive, result);
             }
+            Event::Paused(unit) => self.pause(unit),
+            Event::Resuming(unit) => self.ask_to_resume(unit),
             Event::Emitted { unit, index, item } => self.emitted(unit, index, item),
             Event::Lost(unit) => self.lost(unit),
             Event::ActorStarted { actor, worker, result } => {
@@ -198,6 +208,10 @@ impl Core {
                 Item::Unit(id) => units.get(&id).is_some_and(|unit| {
                     unit.phase == Phase::Ready(ticket) && goes_on(&unit.session)
                 }),
+                // It goes on even when its session ends, so that it can come to its end.
+                Item::Resume(id) => {
+                    units.get(&id).is_some_and(|unit| unit.pause == Pause::Resuming(ticket))
+                }
                 Item::Start(id) => actors
                     .get(&id)
                     .is_some_and(|actor| actor.life == Life::Queued && goes_on(&actor.session)),
@@ -206,6 +220,7 @@ impl Core {
                 None => return,
                 Some((_, Item::Unit(id))) => self.begin(id),
                 Some((_, Item::Start(id))) => self.start_actor(id),
+                Some((_, Item::Resume(id))) => self.resume(id),
             }
         }
     }
@@ -266,10 +281,37 @@ impl Core {
         self.effects.push(Effect::Call { unit: id, worker, attempt });
     }
 
+    fn pause(&mut self, id: UnitId) {
+        let running = |unit: &&mut Unit| matches!(unit.phase, Phase::Running(_));
+        let Some(unit) = self.units.get_mut(&id).filter(running) else { return };
+        if std::mem::replace(&mut unit.pause, Pause::Paused) == Pause::No {
+            let need = unit.need;
+            self.give_back(need);
+        }
+    }
+
+    fn ask_to_resume(&mut self, id: UnitId) {
+        let paused = |unit: &&mut Unit| unit.pause == Pause::Paused;
+        if let Some(unit) = self.units.get_mut(&id).filter(paused) {
+            unit.pause = Pause::Resuming(self.ready.push(unit.need, Item::Resume(id)));
+        }
+    }
+
+    fn resume(&mut self, id: UnitId) {
+        let unit = self.units.get_mut(&id).expect("it was in the queue");
+        unit.pause = Pause::No;
+        self.free.cpus_milli -= unit.need.cpus_milli;
+        self.free.memory_bytes -= unit.need.memory_bytes;
+        self.effects.push(Effect::Resume(id));
+    }
+
     /// Gives back what a call had taken.
     fn call_is_over(&mut self, id: UnitId) {
-        let unit = &self.units[&id];
-        self.give_back(unit.need);
+        let unit = self.units.get_mut(&id).expect("it ran");
+        let need = unit.need;
+        if std::mem::replace(&mut unit.pause, Pause::No) == Pause::No {
+            self.give_back(need);
+        }
         let session = self.units[&id].session;
         self.sessions.get_mut(&session).expect("it waits for running calls").running -= 1;
     }

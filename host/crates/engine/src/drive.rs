@@ -22,18 +22,24 @@ use crate::task::{never_fits, retry};
 /// Units of one stage over a stream that wait or run, before the stream waits for them.
 const STREAM_WINDOW: usize = 64;
 
-/// What of a pipeline could never run with so much: one sentence each.
+/// What of a pipeline could never run with so much: one sentence each. Actors have their memory for
+/// their life, so that a stage must fit beside all of them.
 #[must_use]
 pub fn misfits(engine: &Engine, pipeline: &Pipeline) -> Vec<String> {
     let state = engine.inner().lock();
+    let total = state.core.total();
+    let for_life = pipeline.actors.iter().map(|actor| actor.limits.memory_bytes.unwrap_or(0));
+    let for_life: u64 = for_life.fold(0, u64::saturating_add);
     let stages = pipeline.stages.iter().filter_map(|stage| {
-        let need = stage_need(stage, pipeline, state.core.total());
-        never_fits(&state.core, need, &format!("stage `{}`", stage.name))
+        let need = stage_need(stage, pipeline, total);
+        let memory_bytes = need.memory_bytes.saturating_add(for_life);
+        let beside = if for_life > 0 { " beside the actors" } else { "" };
+        let what = format!("stage `{}`{beside}", stage.name);
+        never_fits(&state.core, Need { memory_bytes, ..need }, &what)
     });
     let actors = pipeline.actors.iter().filter_map(|actor| {
-        let memory_bytes = actor.limits.memory_bytes.unwrap_or(0);
         let cpus_milli = actor.limits.cpus.map_or(0, milli);
-        let need = Need { cpus_milli, memory_bytes };
+        let need = Need { cpus_milli, memory_bytes: 0 };
         never_fits(&state.core, need, &format!("actor `{}`", actor.name))
     });
     stages.chain(actors).collect()
@@ -341,11 +347,9 @@ impl<'r> Driver<'r> {
         let done = done.map(Option::unwrap_or_default);
         let unit = UnitId(self.session.inner.lock().new_id());
         let done = done.map(|(object, runtime_s)| {
-            let held = object.is_some();
-            if let Some(object) = object {
-                self.session.inner.objects.insert(unit, Arc::new(object));
-            }
-            (held, runtime_s)
+            // Where there is no memory for it, it is made again when somebody reads it.
+            let insert = |object| self.session.inner.objects.insert(unit, object).is_ok();
+            (object.is_some_and(insert), runtime_s)
         });
         let slot = Arc::new(Slot::default());
         let streaming = streams && done.is_none();
@@ -359,7 +363,11 @@ impl<'r> Driver<'r> {
             }
         };
         let need = stage_need(spec, self.pipeline, self.total);
-        let entered = self.session.enter(Entry { unit, work, actor, need }, retry(limits), done);
+        let entered = self.session.enter(
+            Entry { unit, work, actor, need, given: false },
+            retry(limits),
+            done,
+        );
         if streaming {
             self.stages[at].stream = Some(ObjectStream::new(entered.clone()));
         }

@@ -73,7 +73,8 @@ pub struct Engine {
 
 impl std::fmt::Debug for Engine {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Engine").field("memory", &self.memory()).finish_non_exhaustive()
+        let state = self.inner.lock();
+        f.debug_struct("Engine").field("core", &state.core).finish_non_exhaustive()
     }
 }
 
@@ -270,19 +271,18 @@ impl Session {
         lock(&self.named).insert(name.to_owned(), handle.clone());
     }
 
-    /// Puts an object into the store.
-    #[must_use]
-    pub fn put(&self, object: Object) -> ObjectRef {
+    /// Puts an object into the store. Fails where there is no memory for it.
+    pub fn put(&self, object: Object) -> Result<ObjectRef, Failure> {
         let mut state = self.inner.lock();
         let unit = UnitId(state.new_id());
         drop(state);
-        self.inner.objects.insert(unit, Arc::new(object));
+        self.inner.objects.insert(unit, object)?;
         let stage = StageRef { name: "put".to_owned(), index: 0, repeated: false };
         let spec = Arc::new(crate::task::plain_spec("put"));
         let slot = Arc::new(Slot::default());
         let work = self.work(stage, spec, Vec::new(), false, &slot);
-        let entered = Entry { unit, work, actor: None, need: Need::default() };
-        self.enter(entered, Retry::times(0), Some((true, 0.0)))
+        let entry = Entry { unit, work, actor: None, need: Need::default(), given: true };
+        Ok(self.enter(entry, Retry::times(0), Some((true, 0.0))))
     }
 
     pub(crate) fn work(
@@ -306,7 +306,7 @@ impl Session {
 
     /// Enters a unit and gives the reference to its object.
     pub(crate) fn enter(&self, entry: Entry, retry: Retry, done: Option<(bool, f64)>) -> ObjectRef {
-        let Entry { unit, work, actor, need } = entry;
+        let Entry { unit, work, actor, need, given } = entry;
         let slot = Arc::clone(&work.slot);
         let mut sources: Vec<UnitId> =
             work.inputs.iter().flat_map(|(_, input)| input.sources()).copied().collect();
@@ -321,6 +321,7 @@ impl Session {
             need,
             retry,
             done,
+            given,
         };
         let mut state = self.inner.lock();
         state.enter_work(unit, Arc::new(work));
@@ -397,6 +398,8 @@ pub(crate) struct Entry {
     pub(crate) work: Work,
     pub(crate) actor: Option<crate::core::ActorId>,
     pub(crate) need: Need,
+    /// It was put in from outside.
+    pub(crate) given: bool,
 }
 
 /// Stops a session from another thread.

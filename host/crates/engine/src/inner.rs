@@ -237,6 +237,11 @@ impl Inner {
                     work.cancelled.store(true, Ordering::Relaxed);
                 }
             }
+            Effect::Resume(unit) => {
+                if let Some(work) = state.works.get(&unit) {
+                    work.slot.go();
+                }
+            }
             Effect::Wake { after_ms, due } => self.timer.wake(after_ms, due),
             Effect::Finish { session, status, error } => {
                 if let Some(session) = state.sessions.remove(&session) {
@@ -272,16 +277,22 @@ impl Inner {
     }
 
     /// Enters an object of a stream under the number that belongs to its index.
-    pub(crate) fn emit(self: &Arc<Self>, stream: UnitId, index: usize, object: Object) {
+    pub(crate) fn emit(
+        self: &Arc<Self>,
+        stream: UnitId,
+        index: usize,
+        object: Object,
+    ) -> Result<(), Failure> {
         let mut state = self.lock();
         let item = match state.core.item(stream, index) {
             StreamItem::New => UnitId(state.new_id()),
             StreamItem::Again(item) => item,
-            StreamItem::Nowhere => return,
+            StreamItem::Nowhere => return Ok(()),
         };
         drop(state);
-        self.objects.insert(item, Arc::new(object));
+        self.objects.insert(item, object)?;
         self.step(Event::Emitted { unit: stream, index, item });
+        Ok(())
     }
 
     /// Ends all threads. Nothing can be submitted from here on.

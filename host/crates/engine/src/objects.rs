@@ -103,13 +103,14 @@ impl Objects {
         }
     }
 
-    /// Keeps an object. What its tensors do not account for is taken from the budget, if it can be.
-    pub(crate) fn insert(&self, id: UnitId, object: Arc<Object>) {
+    /// Keeps an object. What its tensors do not account for is taken from the budget.
+    pub(crate) fn insert(&self, id: UnitId, object: Object) -> Result<(), Failure> {
+        let object = Arc::new(object);
         let bytes = tensor_bytes(&object);
         let own = uncharged(&object);
         let charge = match own {
             0 => Charge::default(),
-            own => self.reserve(own, || true).unwrap_or_default(),
+            own => self.reserve(own, || false)?,
         };
         let mut table = lock(&self.table);
         table.clock += 1;
@@ -119,6 +120,7 @@ impl Objects {
         let before = table.entries.insert(id, entry);
         drop(table);
         drop(before);
+        Ok(())
     }
 
     /// Forgets an object; its memory goes back when what this gives is dropped.

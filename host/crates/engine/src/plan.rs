@@ -27,6 +27,10 @@ struct PlanUnit {
     sources: Vec<usize>,
     /// On an actor: which, and the how-manieth call of it.
     call: Option<(usize, usize)>,
+    /// Others read what it gives one after another, which nobody keeps: it runs again for any of them.
+    streams: bool,
+    /// It is not known yet how often it is read.
+    unread: bool,
 }
 
 /// What of an earlier process's work is used.
@@ -94,7 +98,16 @@ fn lay_out(pipeline: &Pipeline, left: &Left) -> Vec<PlanUnit> {
             };
             let (name, repeated) = (stage.name.clone(), stage.is_repeated());
             let stage = StageRef { name, index, repeated };
-            units.push(PlanUnit { stage, sources: sources.clone(), call });
+            let (sources, streams, unread) = (sources.clone(), false, false);
+            units.push(PlanUnit { stage, sources, call, streams, unread });
+        }
+    }
+    for stage in &pipeline.stages {
+        if let Some(ForeachOver::Stream { stage: from }) = stage.foreach.as_ref().map(|f| &f.over) {
+            let whole = left.expanded.get(&stage.name).is_some_and(|(_, whole)| *whole);
+            let stream = &mut units[first[from.as_str()].0];
+            stream.streams = true;
+            stream.unread |= !whole;
         }
     }
     units
@@ -142,13 +155,14 @@ fn settle(
     let finished = |i: usize| left.finished.get(&units[i].stage);
     let runs_anyway = |i: usize| match units[i].call {
         Some((actor, call)) => call >= positions[actor],
-        None => finished(i).is_none(),
+        None => finished(i).is_none() || units[i].unread,
     };
     let mut runs: Vec<bool> = (0..units.len()).map(runs_anyway).collect();
     let mut todo: Vec<usize> = (0..units.len()).filter(|i| runs[*i]).collect();
     while let Some(i) = todo.pop() {
         for source in units[i].sources.iter().copied() {
-            if runs[source] || finished(source).is_some_and(|(object, _)| object.is_some()) {
+            let kept = finished(source).is_some_and(|(object, _)| object.is_some());
+            if runs[source] || kept && !units[source].streams {
                 continue;
             }
             if let Some((actor, _)) = units[source].call {

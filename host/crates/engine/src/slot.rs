@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use mobula_contract::{Failure, Receipt};
 
@@ -10,6 +10,8 @@ use crate::core::UnitId;
 
 /// Objects of a stream that wait for their reader: then the stream itself waits.
 const STREAM_AHEAD: usize = 8;
+/// How often a waiting call looks whether it was cancelled.
+const GIVE_UP_POLL: Duration = Duration::from_millis(10);
 
 /// Somebody who waits for any of several slots.
 #[derive(Debug, Default)]
@@ -60,6 +62,8 @@ struct Inner {
     items: VecDeque<UnitId>,
     /// The reader of the stream is gone.
     unread: bool,
+    /// The paused call may go on.
+    go: bool,
 }
 
 /// What a stream has for its reader.
@@ -152,14 +156,38 @@ impl Slot {
         inner.items.drain(..).collect()
     }
 
-    /// Waits until the reader has caught up, looking now and then whether to give up.
-    pub(crate) fn wait_for_room(&self, mut give_up: impl FnMut() -> bool) -> bool {
+    /// Whether the reader has caught up with the stream.
+    pub(crate) fn has_room(&self) -> bool {
+        let inner = self.lock();
+        inner.items.len() < STREAM_AHEAD || inner.unread
+    }
+
+    /// Waits until the reader has caught up; false when `give_up` says so before.
+    pub(crate) fn wait_for_room(&self, give_up: impl Fn() -> bool) -> bool {
+        self.wait_for(give_up, |inner| inner.items.len() < STREAM_AHEAD || inner.unread)
+    }
+
+    /// Waits until the call that had paused may go on; false when `give_up` says so before.
+    pub(crate) fn wait_for_go(&self, give_up: impl Fn() -> bool) -> bool {
+        let went = self.wait_for(give_up, |inner| inner.go);
+        self.lock().go = false;
+        went
+    }
+
+    /// Lets the call go on that had paused.
+    pub(crate) fn go(&self) {
+        self.lock().go = true;
+        self.room.notify_all();
+    }
+
+    /// Looks now and then whether to give up, since nobody says so.
+    fn wait_for(&self, give_up: impl Fn() -> bool, is_so: impl Fn(&Inner) -> bool) -> bool {
         let mut inner = self.lock();
-        while inner.items.len() >= STREAM_AHEAD && !inner.unread {
+        while !is_so(&inner) {
             if give_up() {
                 return false;
             }
-            let waited = self.room.wait_timeout(inner, std::time::Duration::from_millis(10));
+            let waited = self.room.wait_timeout(inner, GIVE_UP_POLL);
             inner = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
         true

@@ -223,7 +223,7 @@ impl<'s> Task<'s> {
         let slot = Arc::new(Slot::default());
         let spec = Arc::clone(&self.spec);
         let work = self.session.work(stage, spec, self.inputs.clone(), stream, &slot);
-        let entry = Entry { unit, work, actor, need };
+        let entry = Entry { unit, work, actor, need, given: false };
         Ok(self.session.enter(entry, retry(&self.spec.limits), None))
     }
 }

@@ -261,11 +261,11 @@ fn run_call(
     };
     work.slot.add_receipt(&receipt);
     let recorded = work.session.recorded;
-    let result = result.map(|object| {
+    let result = result.and_then(|object| {
         let notes = if recorded { describe(&object) } else { Vec::new() };
         let bytes = if recorded { object.byte_len() } else { 0 };
-        inner.objects.insert(unit, Arc::new(object));
-        (notes, bytes)
+        inner.objects.insert(unit, object)?;
+        Ok((notes, bytes))
     });
     drop(context);
     inner.step(Event::CallEnded { unit, worker, receipt, alive, result });

@@ -16,7 +16,7 @@ fn tasks_read_what_others_give_and_nothing_is_left_over() {
     let engine = engine(2.0);
     let session = engine.session(SessionConfig::default());
     let one = session.task("t/give").args(json!({ "x": 1 })).submit().unwrap();
-    let two = session.put(object(2));
+    let two = session.put(object(2)).unwrap();
     let three = session
         .task("t/add")
         .input("a", one.field("x"))
@@ -190,7 +190,7 @@ fn a_long_life_is_saved_without_being_asked() {
 fn rows_are_views_and_joined_again() {
     let engine = engine(2.0);
     let session = engine.session(SessionConfig::default());
-    let whole = session.put(rows(0, 100));
+    let whole = session.put(rows(0, 100)).unwrap();
     let parts: Vec<_> = (0..10)
         .map(|i| {
             let part = whole.field("rows").rows(10 * i..10 * i + 10);
@@ -202,7 +202,7 @@ fn rows_are_views_and_joined_again() {
     let fields: Vec<_> = parts.iter().map(|part| part.field("x")).collect();
     let list = session.task("t/sum_list").joined("x", &fields).submit().unwrap();
     assert_eq!(number(&list.get().unwrap()), 4950);
-    let halves = [session.put(rows(0, 50)), session.put(rows(50, 50))];
+    let halves = [(0, 50), (50, 50)].map(|(first, count)| session.put(rows(first, count)).unwrap());
     let fields: Vec<_> = halves.iter().map(|half| half.field("rows")).collect();
     let joined = session.task("t/sum_rows").joined("rows", &fields).submit().unwrap();
     assert_eq!(number(&joined.get().unwrap()), 4950);

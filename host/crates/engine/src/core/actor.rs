@@ -157,7 +157,11 @@ impl Core {
             && let Some(unit) = actor.at(actor.next)
             && matches!(self.units[&unit].phase, Phase::Failed(_))
         {
-            self.actors.get_mut(&id).expect("just found").next += 1;
+            let actor = self.actors.get_mut(&id).expect("just found");
+            actor.next += 1;
+            if actor.life == Life::Called {
+                actor.life = Life::Idle;
+            }
             self.shorten_log(id);
         }
     }
@@ -397,7 +401,7 @@ impl Core {
         actor.life = Life::Over;
         let waiting: Vec<UnitId> = actor.log.iter().copied().collect();
         for unit in waiting {
-            if !self.units[&unit].is_over() {
+            if self.units.get(&unit).is_some_and(|unit| !unit.is_over()) {
                 self.fail(unit, failure.clone());
             }
         }

@@ -21,9 +21,9 @@ pub enum Item {
 impl Core {
     /// An object is gone from the store although somebody may read it: its task runs again.
     pub(super) fn lost(&mut self, id: UnitId) {
-        let Some(unit) = self.units.get_mut(&id).filter(|unit| unit.phase == Phase::Done) else {
-            return;
-        };
+        // While an actor repeats a call, its object is there although the call is not done.
+        let known = |unit: &&mut Unit| unit.held || unit.phase == Phase::Done;
+        let Some(unit) = self.units.get_mut(&id).filter(known) else { return };
         unit.held = false;
         self.effects.push(Effect::Unresolved(id));
         // Losses are rare: looking through all units is cheaper than knowing readers at all times.
@@ -66,22 +66,26 @@ impl Core {
                 }
                 continue;
             }
-            if unit.actor.is_some() {
-                self.cannot_be_made(id, "it came from an actor");
-                continue;
-            }
-            if unit.rootless {
-                self.cannot_be_made(id, "too many tasks stand in a row before it");
+            if let Some(why) = unit.rootless {
+                self.cannot_be_made(id, why);
                 continue;
             }
             if let Phase::Failed(failure) = unit.phase.clone() {
                 self.cannot_be_made(id, &failure.message);
                 continue;
             }
-            let sources = unit.sources.clone();
+            let (session, sources) = (unit.session, unit.sources.clone());
+            if self.is_ending(session) {
+                self.cannot_be_made(id, "its session has ended");
+                continue;
+            }
             let unit = self.units.get_mut(&id).expect("known");
             unit.replay = true;
             unit.phase = Phase::Waiting;
+            if std::mem::replace(&mut unit.counted, false) {
+                self.sessions.get_mut(&session).expect("it goes on").units_left += 1;
+            }
+            let unit = self.units.get_mut(&id).expect("known");
             if std::mem::replace(&mut unit.settled, false) {
                 for source in &sources {
                     self.units.get_mut(source).expect("lineage keeps sources").readers += 1;

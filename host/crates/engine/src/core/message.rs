@@ -69,6 +69,8 @@ pub struct Submit {
     pub retry: Retry,
     /// Finished by an earlier process: whether its object is at hand, and the seconds that it ran.
     pub done: Option<(bool, f64)>,
+    /// Its object was put in from outside: it cannot be made again.
+    pub given: bool,
 }
 
 /// An actor to be entered.
@@ -137,6 +139,10 @@ pub enum Event {
         /// What the output holds and its bytes, or why there is none.
         result: Result<(Vec<(String, OutputNote)>, u64), Failure>,
     },
+    /// A running call waits for others and computes nothing: what it takes can be used meanwhile.
+    Paused(UnitId),
+    /// A paused call would go on.
+    Resuming(UnitId),
     /// A running stream gave an object, which is in the store under a number of its own.
     Emitted {
         /// The stream.
@@ -286,6 +292,8 @@ pub enum Effect {
     Record(SessionId, EventBody),
     /// Tell a running call to stop.
     CancelCall(UnitId),
+    /// Tell a paused call to go on.
+    Resume(UnitId),
     /// Send word after so many milliseconds.
     Wake {
         /// Milliseconds from now.

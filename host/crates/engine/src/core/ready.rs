@@ -14,6 +14,8 @@ pub(super) enum Item {
     Unit(UnitId),
     /// An actor that is to be made.
     Start(ActorId),
+    /// A call that had paused.
+    Resume(UnitId),
 }
 
 #[derive(Debug)]

@@ -37,6 +37,16 @@ pub(super) enum Phase {
     Failed(Failure),
 }
 
+/// Whether a running call has what it needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Pause {
+    No,
+    /// It gave back what it takes.
+    Paused,
+    /// It is in the queue to have it again, under this ticket.
+    Resuming(u64),
+}
+
 /// One unit of work.
 #[derive(Debug)]
 pub(super) struct Unit {
@@ -47,6 +57,7 @@ pub(super) struct Unit {
     pub(super) need: Need,
     pub(super) retry: Retry,
     pub(super) phase: Phase,
+    pub(super) pause: Pause,
     /// Sources whose object is not there.
     pub(super) missing: usize,
     /// Units that wait for this one's object; some may be settled by now.
@@ -87,8 +98,8 @@ pub(super) struct Unit {
     pub(super) item_of: Option<UnitId>,
     /// Tasks in a row that lead to it.
     pub(super) depth: u32,
-    /// There are too many of them: it is never made again.
-    pub(super) rootless: bool,
+    /// Why it is never made again, if so.
+    pub(super) rootless: Option<&'static str>,
 }
 
 impl Unit {
@@ -102,6 +113,7 @@ impl Unit {
             need,
             retry,
             phase: Phase::Waiting,
+            pause: Pause::No,
             missing: 0,
             waiters: Vec::new(),
             held: false,
@@ -122,7 +134,7 @@ impl Unit {
             items: Vec::new(),
             item_of: None,
             depth: 0,
-            rootless: false,
+            rootless: None,
         }
     }
 

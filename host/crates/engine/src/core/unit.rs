@@ -15,7 +15,7 @@ const LINEAGE_MAX: u32 = 1000;
 
 impl Core {
     pub(super) fn submit(&mut self, new: Submit) {
-        let Submit { unit: id, session, stage, sources, actor, need, retry, done } = new;
+        let Submit { unit: id, session, stage, sources, actor, need, retry, done, given } = new;
         let mut depth = 0;
         for source in &sources {
             let source = self.units.get_mut(source).expect("sources are known");
@@ -23,8 +23,12 @@ impl Core {
             source.lineage += 1;
             depth = depth.max(source.depth + 1);
         }
-        let rootless = depth >= LINEAGE_MAX;
-        let depth = if rootless || actor.is_some() { 0 } else { depth };
+        let rootless = match (actor, given) {
+            (Some(_), _) => Some("it came from an actor"),
+            (None, true) => Some("it came from outside"),
+            (None, false) => (depth >= LINEAGE_MAX).then_some("too many tasks in a row led to it"),
+        };
+        let depth = if rootless.is_some() { 0 } else { depth };
         let unit =
             Unit { sources, actor, depth, rootless, ..Unit::new(session, stage, need, retry) };
         self.units.insert(id, unit);
@@ -58,7 +62,11 @@ impl Core {
 
     /// Waits for what it reads, or goes on at once.
     pub(super) fn await_sources(&mut self, id: UnitId) {
-        let sources = std::mem::take(&mut self.units.get_mut(&id).expect("known").sources);
+        let unit = self.units.get_mut(&id).expect("known");
+        if unit.phase == Phase::Waiting && unit.missing > 0 {
+            return;
+        }
+        let sources = std::mem::take(&mut unit.sources);
         let mut missing = 0;
         let mut failed = None;
         let mut gone = Vec::new();
@@ -205,7 +213,7 @@ impl Core {
             return;
         }
         // What is never made again need not keep what it was made from.
-        let cut = unit.actor.is_some() || unit.rootless;
+        let cut = unit.rootless.is_some();
         let sources = if cut { std::mem::take(&mut unit.sources) } else { unit.sources.clone() };
         for source in sources {
             if let Some(unit) = self.units.get_mut(&source) {

@@ -8,7 +8,9 @@ use std::time::Duration;
 use mobula_contract::{
     ActorSpec, DType, Failure, FailureKind, Object, StageContext as _, StageKind, Tensor, Value,
 };
-use mobula_engine::{Actor, Call, CallContext, Engine, EngineConfig, Stages};
+use mobula_engine::{
+    Actor, Call, CallContext, Engine, EngineConfig, Policy, Seen, Stages, Verdict,
+};
 
 /// The number in the field `x`.
 pub(crate) fn number(object: &Object) -> u64 {
@@ -173,5 +175,53 @@ pub(crate) fn is_empty_but_for(engine: &Engine, sessions: usize) {
         }
         std::thread::sleep(Duration::from_millis(1));
     }
-    panic!("{} things are left over", engine.remembered());
+    panic!("{} things are left over: {engine:#?}", engine.remembered());
+}
+
+/// Chance from a seed.
+pub(crate) struct Dice(pub(crate) u64);
+
+impl Dice {
+    /// A number below `end`, which is not 0. SplitMix64 (Steele et al., 2014).
+    pub(crate) fn below(&mut self, end: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (mixed ^ (mixed >> 31)) % end
+    }
+
+    /// One entry, if there is any.
+    pub(crate) fn choose<K: Copy, V: Copy>(
+        &mut self,
+        from: &std::collections::BTreeMap<K, V>,
+    ) -> Option<(K, V)> {
+        let at = self.below(from.len().max(1) as u64);
+        from.iter().nth(usize::try_from(at).expect("few")).map(|(key, value)| (*key, *value))
+    }
+}
+
+/// Takes a checkpoint now and then.
+pub(crate) struct Sometimes(pub(crate) u64);
+
+impl Policy for Sometimes {
+    fn decide(&mut self, seen: Seen) -> Verdict {
+        let mut dice = Dice(self.0);
+        self.0 += 1;
+        Verdict {
+            checkpoint: dice.below(3) == 0,
+            reason: "chance".to_owned(),
+            ratio: 1.0,
+            threshold: 0.5,
+            budget_left: None,
+            expected_loss_s: seen.unsaved_s,
+            cost_s: 0.0,
+        }
+    }
+
+    fn saved(&mut self, _: f64, _: u64) {}
+
+    fn recovered(&mut self, _: f64) -> (f64, f64) {
+        (0.5, 0.4)
+    }
 }
