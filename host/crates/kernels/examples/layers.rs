@@ -147,15 +147,15 @@ fn dense(cpu: Cpu, c: usize, k: usize) -> [f64; 3] {
     let bias = vec![0.1; k];
     let forward = best(|| {
         let layer = Layer { packed: &packed, bias: &bias, slope: 0.0 };
-        conv::dense_forward(cpu, IMAGES, &x, layer, &mut y);
+        conv::dense_forward(cpu, IMAGES, &x, 0..c, layer, &mut y);
         flops
     });
     let input = best(|| {
-        conv::dense_input_grad(cpu, IMAGES, &dy, &turned, &mut dx);
+        conv::dense_input_grad(cpu, IMAGES, &dy, &turned, 0..c, &mut dx);
         flops
     });
     let weights = best(|| {
-        conv::dense_weight_grad(cpu, IMAGES, &x, &dy, &mut dw);
+        conv::dense_weight_grad(cpu, IMAGES, (&x, &dy), 0..c, true, &mut dw);
         flops
     });
     [forward, input, weights]

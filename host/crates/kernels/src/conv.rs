@@ -3,6 +3,8 @@
 //! Forward and input gradient are one gathered product each (the latter once per parity of the
 //! pixel when the stride is 2); the weight gradient is a sum of outer products.
 
+use std::ops::Range;
+
 use crate::Cpu;
 use crate::arch::kernel;
 use crate::arch::tile::{self, Finish, Gather, Outer};
@@ -148,6 +150,7 @@ pub fn forward(cpu: Cpu, conv: Conv, x: &[f32], layer: Layer<'_>, to: Map, y: &m
         tap_step: from.row(),
         run: R * from.c,
         k: conv.k,
+        onto: false,
     };
     run_gather(cpu, &g, x, layer.packed, Finish { bias: Some(layer.bias), slope: layer.slope }, y);
 }
@@ -173,6 +176,7 @@ pub fn input_grad(cpu: Cpu, conv: Conv, dy: &[f32], packed: &[f32], to: Map, dx:
             tap_step: from.row(),
             run: tx.count * from.c,
             k: to.c,
+            onto: false,
         };
         run_gather(cpu, &g, dy, w, Finish { bias: None, slope: 1.0 }, dx);
     }
@@ -200,27 +204,52 @@ pub fn weight_grad(cpu: Cpu, conv: Conv, x: &[f32], dy: &[f32], fresh: bool, dw:
     run_outer(cpu, &g, x, dy, fresh, dw);
 }
 
-/// y [n, k] = act(x [n, c] · w + bias), with `w` [c, k] from [`pack`].
-pub fn dense_forward(cpu: Cpu, n: usize, x: &[f32], layer: Layer<'_>, y: &mut [f32]) {
+/// y [n, k] = act(x [n, c] · w + bias), with rows `rows` of `w` [c, k] from [`pack`]: a layer of many
+/// weights is done some rows at a time, from the first to the last, and `y` holds the sums meanwhile.
+pub fn dense_forward(
+    cpu: Cpu,
+    n: usize,
+    x: &[f32],
+    rows: Range<usize>,
+    layer: Layer<'_>,
+    y: &mut [f32],
+) {
     let (c, k) = (x.len() / n.max(1), layer.bias.len());
-    let finish = Finish { bias: Some(layer.bias), slope: layer.slope };
-    run_gather(cpu, &product(n, c, k), x, layer.packed, finish, y);
+    let (bias, slope) = if rows.end == c { (Some(layer.bias), layer.slope) } else { (None, 1.0) };
+    let onto = rows.start > 0;
+    let g = Gather { x_base: rows.start, x_row: c, onto, ..product(n, rows.len(), k) };
+    run_gather(cpu, &g, x, layer.packed, Finish { bias, slope }, y);
 }
 
-/// dx [n, c] = dy [n, k] · wᵀ, with `w` [c, k] from [`pack_transposed`].
-pub fn dense_input_grad(cpu: Cpu, n: usize, dy: &[f32], packed: &[f32], dx: &mut [f32]) {
+/// dx [n, c] = dy [n, k] · wᵀ for the columns of rows `rows` of `w` [c, k], from [`pack_transposed`].
+pub fn dense_input_grad(
+    cpu: Cpu,
+    n: usize,
+    dy: &[f32],
+    packed: &[f32],
+    rows: Range<usize>,
+    dx: &mut [f32],
+) {
     let (c, k) = (dx.len() / n.max(1), dy.len() / n.max(1));
-    run_gather(cpu, &product(n, k, c), dy, packed, Finish { bias: None, slope: 1.0 }, dx);
+    let g = Gather { y_base: rows.start, y_row: c, ..product(n, k, rows.len()) };
+    run_gather(cpu, &g, dy, packed, Finish { bias: None, slope: 1.0 }, dx);
 }
 
-/// dw [c, k] = xᵀ · dy over n rows, replacing what is there.
-pub fn dense_weight_grad(cpu: Cpu, n: usize, x: &[f32], dy: &[f32], dw: &mut [f32]) {
+/// Rows `rows` of dw [c, k] = xᵀ · dy over n rows, added to what is there unless `fresh`.
+pub fn dense_weight_grad(
+    cpu: Cpu,
+    n: usize,
+    (x, dy): (&[f32], &[f32]),
+    rows: Range<usize>,
+    fresh: bool,
+    dw: &mut [f32],
+) {
     let (c, k) = (x.len() / n.max(1), dy.len() / n.max(1));
     let g = Outer {
         rows: 1,
         cols: n,
         band: 1,
-        x_base: 0,
+        x_base: rows.start,
         x_row: 0,
         x_col: c,
         dy_base: 0,
@@ -228,10 +257,10 @@ pub fn dense_weight_grad(cpu: Cpu, n: usize, x: &[f32], dy: &[f32], dw: &mut [f3
         dy_col: k,
         taps: 1,
         tap_step: 0,
-        run: c,
+        run: rows.len(),
         k,
     };
-    run_outer(cpu, &g, x, dy, true, dw);
+    run_outer(cpu, &g, x, dy, fresh, dw);
 }
 
 /// A plain product [rows, run] · [run, k] as a gather of one tap.
@@ -249,5 +278,6 @@ fn product(rows: usize, run: usize, k: usize) -> Gather {
         tap_step: 0,
         run,
         k,
+        onto: false,
     }
 }

@@ -8,6 +8,7 @@ use mobula_kernels::norm::{self, Centre, Moments, Norm};
 use mobula_kernels::{Cpu, loss, winograd};
 
 use crate::core::{Context, Core, NormState, read};
+use crate::dense;
 use crate::network::{Node, Op};
 use crate::program::{Group, Life, Lot, Step};
 use crate::random::{Purpose, Stream};
@@ -44,12 +45,12 @@ pub(crate) fn run(
 
 impl Stage<'_> {
     fn run(&mut self, shard: &mut Shard, step: Step) {
-        let dense = |i: usize| matches!(self.core.network.nodes[i].op, Op::Dense { .. });
+        let is_dense = |i: usize| matches!(self.core.network.nodes[i].op, Op::Dense { .. });
         match step {
             Step::Load => self.lot.clone().for_each(|b| load(self.core, self.context, shard, b)),
-            Step::Forward(i) if dense(i) => dense_forward(self.core, shard, i),
+            Step::Forward(i) if is_dense(i) => dense::forward(self.core, shard, i),
             Step::Forward(i) => self.forward(shard, i),
-            Step::Backward(i) if dense(i) => dense_backward(self.core, shard, i),
+            Step::Backward(i) if is_dense(i) => dense::backward(self.core, shard, i),
             Step::Backward(i) => self.backward(shard, i),
             Step::Stats(i) | Step::Apply(i) => self.norm_forward(shard, step, i),
             Step::Sums(i) | Step::Grad(i) => self.norm_backward(shard, step, i),
@@ -80,7 +81,7 @@ impl Stage<'_> {
         let x = images(&before[i], from.len(), self.value(i));
         let y = images_mut(&mut after[0], to.len(), self.value(i + 1));
         if let Op::Conv { conv, kernel, bias, slope, .. } = op {
-            let (kernel, bias) = (read(&core.params[kernel]), read(&core.params[bias]));
+            let (kernel, bias) = (read(core.param(kernel)), read(core.param(bias)));
             let layer = Layer { packed: &kernel.forward, bias: &bias.value, slope };
             if let Some(wino) = core.winograd[i] {
                 let (x, y) = (Stack::new(from, x), StackMut::new(to, y));
@@ -154,7 +155,7 @@ impl Stage<'_> {
         let x = images(&shard.values[i], node.from.len(), self.value(i));
         let dx = (i > 0).then(|| images_mut(&mut d_before[i], node.d_from.len(), self.grad(i)));
         let dw = &mut shard.gradients[kernel];
-        let kernel = read(&core.params[kernel]);
+        let kernel = read(core.param(kernel));
         if let Some(wino) = core.winograd[i] {
             let (x, dz) = (Stack::new(node.from, x), Stack::new(padded, dz));
             winograd::weight_grad(cpu, wino, x, dz, first, dw, self.scratch);
@@ -294,40 +295,6 @@ fn map_backward(
 
 fn norm_of(state: &NormState, slope: f32) -> Norm<'_> {
     Norm { mean: &state.mean, scale: &state.scale, beta: &state.beta, slope }
-}
-
-fn dense_forward(core: &Core, shard: &mut Shard, i: usize) {
-    let Node { op, from, to, .. } = core.network.nodes[i];
-    let Op::Dense { kernel, bias, slope } = op else { unreachable!("the step is a dense one's") };
-    let n = shard.images();
-    let (before, after) = shard.values.split_at_mut(i + 1);
-    let (x, y) = (&before[i][..n * from.len()], &mut after[0][..n * to.len()]);
-    let (kernel, bias) = (read(&core.params[kernel]), read(&core.params[bias]));
-    let layer = Layer { packed: &kernel.forward, bias: &bias.value, slope };
-    conv::dense_forward(core.cpu, n, x, layer, y);
-}
-
-fn dense_backward(core: &Core, shard: &mut Shard, i: usize) {
-    let (cpu, Node { op, from, to, .. }) = (core.cpu, core.network.nodes[i]);
-    let Op::Dense { kernel, bias, slope } = op else { unreachable!("the step is a dense one's") };
-    let n = shard.images();
-    let (d_before, d_after) = shard.grads.split_at_mut(i + 1);
-    // The batch as one map: n rows of one pixel.
-    let rows = mobula_kernels::shape::Map::new(n, 1, to.len());
-    let mut dz = &d_after[0][..rows.len()];
-    if slope != 1.0 {
-        let y = View::new(rows, &shard.values[i + 1][..rows.len()]);
-        let inner = &mut shard.inner[i][..rows.len()];
-        map::activate_grad(cpu, y, View::new(rows, dz), slope, ViewMut::new(rows, inner));
-        dz = &shard.inner[i][..rows.len()];
-    }
-    let x = &shard.values[i][..n * from.len()];
-    conv::dense_weight_grad(cpu, n, x, dz, &mut shard.gradients[kernel]);
-    map::channel_sums(cpu, View::new(rows, dz), true, &mut shard.gradients[bias]);
-    if i > 0 {
-        let dx = &mut d_before[i][..n * from.len()];
-        conv::dense_input_grad(cpu, n, dz, &read(&core.params[kernel]).backward, dx);
-    }
 }
 
 /// Loss and hits of the shard, and in training the gradient of the logits.

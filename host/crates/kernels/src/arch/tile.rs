@@ -10,7 +10,7 @@ use super::Isa;
 /// y[r, c, :] = act(bias + Σ over taps t and i < run of x[r, c, t, i] · w[t, i, :]).
 ///
 /// A convolution row (S × C contiguous floats) is a tap; a dense layer has one tap. All steps
-/// are in floats.
+/// are in floats. `onto` goes on with the sums that y holds.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Gather {
     pub(crate) rows: usize,
@@ -25,6 +25,7 @@ pub(crate) struct Gather {
     pub(crate) tap_step: usize,
     pub(crate) run: usize,
     pub(crate) k: usize,
+    pub(crate) onto: bool,
 }
 
 /// dw[t, i, :] += Σ over r, c of x[r, c, t, i] · dy[r, c, :], in bands of `band` rows.
@@ -195,6 +196,18 @@ unsafe fn gather_tile<I: Isa, const P: usize>(
         }
     }
     let mut acc = [[isa.zero(); 2]; P];
+    if g.onto {
+        let masks = [isa.first(out.columns), isa.first(out.columns.saturating_sub(I::LANES))];
+        for p in 0..P {
+            for half in 0..2 {
+                // SAFETY: within `y`, as asserted in `gather`; the mask leaves the block's columns.
+                acc[p][half] = unsafe {
+                    let from = y.as_ptr().wrapping_add(to[p] + half * I::LANES);
+                    isa.load_some(from, masks[half])
+                };
+            }
+        }
+    }
     let mut w = w.as_ptr();
     for tap in 0..g.taps {
         for i in 0..g.run {
