@@ -13,9 +13,7 @@ use crate::arch::Lanes;
 use crate::arch::halving::{Doubled, HALVED, Half, Halved};
 use crate::arch::kernel;
 use crate::arch::tile::Finish;
-use crate::arch::winograd::{
-    self, FromPlanes, Gathered, IntoPlanes, PLANES, Rows, SIDE, Tiles, plane,
-};
+use crate::arch::winograd::{self, FromPlanes, Gathered, IntoPlanes, PLANES, SIDE, Tiles, plane};
 use crate::arch::winograd_weights::{self, Filter, Whole};
 use crate::conv::Layer;
 use crate::map::{Stack, StackMut};
@@ -202,10 +200,10 @@ fn convolve<I: Isa, T: FromPlanes>(
         winograd::into_planes::<I, T::Into>(isa, from, range.clone(), x, v);
         for (block, w) in layer.packed.chunks_exact(panel).enumerate() {
             for p in 0..PLANES {
-                let planes = T::planes(p);
-                let (v, m) = (&v[planes.start * v_step..], &mut m[planes.start * m_step..]);
-                let rows = Rows { planes: planes.len(), tiles: range.len(), c, v_step, m_step };
-                winograd::product(isa, rows, v, &w[p * c * width..], m);
+                for plane in T::planes(p) {
+                    let (v, m) = (&v[plane * v_step..], &mut m[plane * m_step..]);
+                    winograd::product(isa, (range.len(), c), v, &w[p * c * width..], m);
+                }
             }
             winograd::collect::<I, T>(isa, to, range.clone(), m, (block * width, finish), y);
         }

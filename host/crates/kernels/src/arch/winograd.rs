@@ -228,73 +228,47 @@ impl IntoPlanes for Spread {
     }
 }
 
-/// Planes that are multiplied by the same weights, as one product's rows.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Rows {
-    pub(crate) planes: usize,
-    pub(crate) tiles: usize,
-    pub(crate) c: usize,
-    /// Floats from a plane to the next: of the factor and of the product.
-    pub(crate) v_step: usize,
-    pub(crate) m_step: usize,
-}
-
-/// m [planes][tiles, panel] = v [planes][tiles, c] · w [c, panel], a panel being two vectors.
+/// m [tiles, panel] = v [tiles, c] · w [c, panel], a panel being two vectors.
 #[inline(always)]
-pub(crate) fn product<I: Isa>(isa: I, rows: Rows, v: &[f32], w: &[f32], m: &mut [f32]) {
-    let Rows { planes, tiles, c, v_step, m_step } = rows;
+pub(crate) fn product<I: Isa>(
+    isa: I,
+    (tiles, c): (usize, usize),
+    v: &[f32],
+    w: &[f32],
+    m: &mut [f32],
+) {
     let width = 2 * I::LANES;
-    let end = |step: usize, c: usize| extent(0, &[(planes, step), (tiles, c)], c);
-    assert!(end(v_step, c) <= v.len() && c * width <= w.len(), "factors shorter than their shapes");
-    assert!(end(m_step, width) <= m.len(), "product shorter than its shape");
-    let mut at = Row { plane: 0, tile: 0 };
-    while at.plane < planes {
-        let done = at.plane * tiles + at.tile;
-        let count = next_rows(planes * tiles - done, I::ROWS);
-        with_rows!(count, P => if P <= I::ROWS {
+    assert!(v.len() >= tiles * c && w.len() >= c * width, "factors shorter than their shapes");
+    assert!(m.len() >= tiles * width, "product shorter than its shape");
+    let mut done = 0;
+    while done < tiles {
+        let rows = next_rows(tiles - done, I::ROWS);
+        with_rows!(rows, P => if P <= I::ROWS {
             // SAFETY: the asserts above cover all rows.
-            at = unsafe {
-                product_tile::<I, P>(isa, &rows, at, v.as_ptr(), w.as_ptr(), m.as_mut_ptr())
+            unsafe {
+                let (v, m) = (v.as_ptr().add(done * c), m.as_mut_ptr().add(done * width));
+                product_tile::<I, P>(isa, c, v, w.as_ptr(), m)
             }
         });
+        done += rows;
     }
 }
 
-/// Where a tile of a product starts.
-#[derive(Clone, Copy)]
-struct Row {
-    plane: usize,
-    tile: usize,
-}
-
-impl Row {
-    #[inline(always)]
-    fn next(&mut self, tiles: usize) {
-        self.tile += 1;
-        if self.tile == tiles {
-            *self = Self { plane: self.plane + 1, tile: 0 };
-        }
-    }
-}
-
-/// P rows from `first` on; the row after them.
 #[inline(always)]
 unsafe fn product_tile<I: Isa, const P: usize>(
     isa: I,
-    rows: &Rows,
-    first: Row,
+    c: usize,
     v: *const f32,
     mut w: *const f32,
     m: *mut f32,
-) -> Row {
-    let (mut at, mut row) = ([v; P], first);
+) {
+    let mut at = [v; P];
     for p in 0..P {
-        // SAFETY: the caller has all rows of all planes at `v`.
-        at[p] = unsafe { v.add(row.plane * rows.v_step + row.tile * rows.c) };
-        row.next(rows.tiles);
+        // SAFETY: the caller has P rows at `v`.
+        at[p] = unsafe { v.add(p * c) };
     }
     let mut acc = [[isa.zero(); 2]; P];
-    for i in 0..rows.c {
+    for i in 0..c {
         // SAFETY: the caller has `c` values in each row and `c` rows of weights.
         unsafe {
             let (w0, w1) = (isa.load(w), isa.load(w.add(I::LANES)));
@@ -306,16 +280,12 @@ unsafe fn product_tile<I: Isa, const P: usize>(
             w = w.add(2 * I::LANES);
         }
     }
-    let mut row = first;
     for p in 0..P {
-        for half in 0..2 {
-            let to = row.plane * rows.m_step + (2 * row.tile + half) * I::LANES;
-            // SAFETY: as above, at `m`.
-            unsafe { isa.store(m.add(to), acc[p][half]) };
+        for v in 0..2 {
+            // SAFETY: the caller has P rows of a panel at `m`.
+            unsafe { isa.store(m.add((2 * p + v) * I::LANES), acc[p][v]) };
         }
-        row.next(rows.tiles);
     }
-    row
 }
 
 /// Aᵀ · m: six values to four outputs, the coefficients of a sum over the points.
