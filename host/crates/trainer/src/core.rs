@@ -14,7 +14,7 @@ use mobula_kernels::winograd::Winograd;
 use crate::buffer::Buffer;
 use crate::network::{Network, Op};
 use crate::pool::Work;
-use crate::program::{Merge, Program};
+use crate::program::{Merge, Program, Way};
 use crate::shard::Shard;
 use crate::step;
 use crate::weights::{self, Param, Piece, Update};
@@ -98,17 +98,21 @@ impl Work for Core {
     type Job = Job;
 
     fn run(&self, job: Job, part: usize, worker: usize) {
-        let groups = match job {
-            Job::Train(segment) => &self.program.train[segment].groups,
-            Job::Infer => &self.program.infer,
+        let (groups, way) = match job {
+            Job::Train(segment) => (&self.program.train[segment].groups, Way::of(segment)),
+            Job::Infer => (&self.program.infer, Way::Up),
             Job::Update => return self.update(self.update_order[part], &mut self.scratch(worker)),
             Job::Pack => return self.pack(self.update_order[part]),
         };
         let context = *read(&self.context);
+        let part = match way {
+            Way::Up => part,
+            Way::Down => context.shards - 1 - part,
+        };
         let mut shard = write(&self.shards[part]);
         let mut scratch = self.scratch(worker);
         for group in groups {
-            step::run(self, &context, &mut shard, &mut scratch, group);
+            step::run(self, &context, &mut shard, &mut scratch, (group, way));
         }
     }
 }

@@ -38,6 +38,21 @@ pub(crate) enum Lot {
     Shard,
 }
 
+/// The way through the images of a batch. A segment begins with those that the one before it ended with:
+/// their maps are still in the cache, and all maps of a batch are more than it holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Way {
+    Up,
+    Down,
+}
+
+impl Way {
+    /// That of a segment.
+    pub(crate) fn of(segment: usize) -> Self {
+        if segment.is_multiple_of(2) { Self::Up } else { Self::Down }
+    }
+}
+
 /// Steps that follow each other, for each lot of images in turn.
 #[derive(Clone, Debug)]
 pub(crate) struct Group {

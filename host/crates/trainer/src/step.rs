@@ -10,7 +10,7 @@ use mobula_kernels::{Cpu, loss, winograd};
 use crate::core::{Context, Core, NormState, read};
 use crate::dense;
 use crate::network::{Node, Op};
-use crate::program::{Group, Life, Lot, Step};
+use crate::program::{Group, Life, Lot, Step, Way};
 use crate::random::{Purpose, Stream};
 use crate::shard::{Shard, images, images_mut};
 
@@ -19,6 +19,8 @@ struct Stage<'a> {
     core: &'a Core,
     context: &'a Context,
     lot: Range<usize>,
+    /// Whether no lot of the shard came before: sums start here.
+    first: bool,
     scratch: &'a mut [f32],
 }
 
@@ -28,15 +30,18 @@ pub(crate) fn run(
     context: &Context,
     shard: &mut Shard,
     scratch: &mut [f32],
-    group: &Group,
+    (group, way): (&Group, Way),
 ) {
     let n = shard.images();
     let size = match group.lot {
         Lot::Images(images) => images,
         Lot::Shard => n.max(1),
     };
-    for start in (0..n).step_by(size) {
-        let mut stage = Stage { core, context, lot: start..(start + size).min(n), scratch };
+    let lots = n.div_ceil(size);
+    for turn in 0..lots {
+        let start = size * if way == Way::Up { turn } else { lots - 1 - turn };
+        let (lot, first) = (start..(start + size).min(n), turn == 0);
+        let mut stage = Stage { core, context, lot, first, scratch };
         for step in &group.steps {
             stage.run(shard, *step);
         }
@@ -147,7 +152,7 @@ impl Stage<'_> {
             }
             dz = images(&shard.inner[i], padded.len(), 0..self.lot.len());
         }
-        let first = self.lot.start == 0;
+        let first = self.first;
         for (at, dz) in dz.chunks_exact(padded.len()).enumerate() {
             let fresh = first && at == 0;
             map::channel_sums(cpu, View::new(padded, dz), fresh, &mut shard.gradients[bias]);
