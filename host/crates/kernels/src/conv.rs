@@ -8,6 +8,7 @@ use std::ops::Range;
 use crate::Cpu;
 use crate::arch::kernel;
 use crate::arch::tile::{self, Finish, Gather, Outer};
+use crate::map::{Stack, StackMut};
 use crate::shape::{Conv, Map, R};
 
 /// Rows of a weight gradient's band: input and gradient of a band then stay in the first cache
@@ -126,13 +127,22 @@ kernel! {
 pub struct Layer<'a> {
     /// From [`pack`].
     pub packed: &'a [f32],
+    /// One factor an output channel, which comes before the bias: that of a normalisation which follows.
+    pub scale: Option<&'a [f32]>,
     /// One value an output channel.
     pub bias: &'a [f32],
     /// Factor of negative outputs: 1 for no activation, 0 for ReLU, 0.3 for Keras' leaky ReLU.
     pub slope: f32,
 }
 
-/// y = act(conv(x) + bias) of one image; `x` has its border, `to` is the map that `y` has.
+impl<'a> Layer<'a> {
+    /// What comes after the sums.
+    pub(crate) fn finish(&self) -> Finish<'a> {
+        Finish { scale: self.scale, bias: Some(self.bias), slope: self.slope }
+    }
+}
+
+/// y = act(conv(x) · scale + bias) of one image; `x` has its border, `to` is the map that `y` has.
 pub fn forward(cpu: Cpu, conv: Conv, x: &[f32], layer: Layer<'_>, to: Map, y: &mut [f32]) {
     let (from, out) = (conv.input, conv.output());
     assert!(to.plain() == out && y.len() == to.len(), "output of another shape");
@@ -152,7 +162,15 @@ pub fn forward(cpu: Cpu, conv: Conv, x: &[f32], layer: Layer<'_>, to: Map, y: &m
         k: conv.k,
         onto: false,
     };
-    run_gather(cpu, &g, x, layer.packed, Finish { bias: Some(layer.bias), slope: layer.slope }, y);
+    run_gather(cpu, &g, x, layer.packed, layer.finish(), y);
+}
+
+/// [`forward`] of some images.
+pub fn forward_all(cpu: Cpu, conv: Conv, x: Stack<'_>, layer: Layer<'_>, y: StackMut<'_>) {
+    let to = y.map;
+    for (x, y) in x.data.chunks_exact(x.map.len()).zip(y.data.chunks_exact_mut(to.len())) {
+        forward(cpu, conv, x, layer, to, y);
+    }
 }
 
 /// dx of one image; `dy` has a border of zeroes, `packed` is from [`pack_turned`].
@@ -178,7 +196,7 @@ pub fn input_grad(cpu: Cpu, conv: Conv, dy: &[f32], packed: &[f32], to: Map, dx:
             k: to.c,
             onto: false,
         };
-        run_gather(cpu, &g, dy, w, Finish { bias: None, slope: 1.0 }, dx);
+        run_gather(cpu, &g, dy, w, Finish::NONE, dx);
     }
 }
 
@@ -215,10 +233,10 @@ pub fn dense_forward(
     y: &mut [f32],
 ) {
     let (c, k) = (x.len() / n.max(1), layer.bias.len());
-    let (bias, slope) = if rows.end == c { (Some(layer.bias), layer.slope) } else { (None, 1.0) };
+    let finish = if rows.end == c { layer.finish() } else { Finish::NONE };
     let onto = rows.start > 0;
     let g = Gather { x_base: rows.start, x_row: c, onto, ..product(n, rows.len(), k) };
-    run_gather(cpu, &g, x, layer.packed, Finish { bias, slope }, y);
+    run_gather(cpu, &g, x, layer.packed, finish, y);
 }
 
 /// dx [n, c] = dy [n, k] · wᵀ for the columns of rows `rows` of `w` [c, k], from [`pack_transposed`].
@@ -232,7 +250,7 @@ pub fn dense_input_grad(
 ) {
     let (c, k) = (dx.len() / n.max(1), dy.len() / n.max(1));
     let g = Gather { y_base: rows.start, y_row: c, ..product(n, k, rows.len()) };
-    run_gather(cpu, &g, dy, packed, Finish { bias: None, slope: 1.0 }, dx);
+    run_gather(cpu, &g, dy, packed, Finish::NONE, dx);
 }
 
 /// Rows `rows` of dw [c, k] = xᵀ · dy over n rows, added to what is there unless `fresh`.

@@ -319,7 +319,7 @@ pub fn forward(
     assert_eq!(x.map, wino.conv.input, "input of another shape");
     assert_eq!(y.map.plain(), wino.conv.output(), "output of another shape");
     assert_eq!(x.images(), y.images(), "other images");
-    let finish = Finish { bias: Some(layer.bias), slope: layer.slope };
+    let finish = layer.finish();
     run_conv(cpu, wino, x, Weights { packed: layer.packed, finish }, y, scratch);
 }
 
@@ -335,7 +335,7 @@ pub fn input_grad(
     assert_eq!(dy.map, wino.conv.output().padded(), "gradient of another shape");
     assert_eq!(dx.map.plain(), wino.conv.input.plain(), "input of another shape");
     assert_eq!(dy.images(), dx.images(), "other images");
-    let finish = Finish { bias: None, slope: 1.0 };
+    let finish = Finish::NONE;
     let layer = Weights { packed, finish };
     match wino.halves() {
         true => run_doubling(cpu, dy, layer, dx, scratch),

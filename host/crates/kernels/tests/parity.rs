@@ -50,7 +50,7 @@ fn dense_layers_agree_with_plain_sums() {
             for rows in parts(c) {
                 let mut packed = vec![9.0; conv::packed_len(cpu, rows.len(), k)];
                 conv::pack(cpu, &w[rows.start * k..rows.end * k], k, &mut packed);
-                let layer = Layer { packed: &packed, bias: &bias, slope: 1.0 };
+                let layer = Layer { packed: &packed, scale: None, bias: &bias, slope: 1.0 };
                 conv::dense_forward(cpu, n, &x, rows, layer, &mut y);
             }
             y

@@ -56,6 +56,12 @@ fn bias_and_activation_come_with_the_forward_pass() {
             let sum = plain + bias[i % 24];
             assert_eq!(*got, if sum > 0.0 { sum } else { sum * 0.3 }, "at {i}");
         }
+        let scale = noise(78, 24);
+        let got = problem.scaled_forward(wino, Some(&scale), &bias, 1.0);
+        let plain = problem.tiled_forward(wino, &[0.0; 24], 1.0);
+        for (i, (got, plain)) in got.iter().zip(plain).enumerate() {
+            assert_eq!(*got, plain.mul_add(scale[i % 24], bias[i % 24]), "at {i}");
+        }
     }
 }
 

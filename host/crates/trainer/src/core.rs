@@ -12,7 +12,7 @@ use mobula_kernels::optim::SHARDS_MAX;
 use mobula_kernels::winograd::Winograd;
 
 use crate::buffer::Buffer;
-use crate::network::{Network, Op};
+use crate::network::{Network, Node, Op};
 use crate::pool::Work;
 use crate::program::{Merge, Program, Way};
 use crate::shard::Shard;
@@ -30,6 +30,7 @@ pub(crate) struct NormState {
     pub(crate) mean: Vec<f32>,
     pub(crate) scale: Vec<f32>,
     pub(crate) beta: Vec<f32>,
+    /// Mean of the gradient; in evaluation what a convolution adds that does the normalisation.
     pub(crate) shift: Vec<f32>,
     pub(crate) tilt: Vec<f32>,
     count: f64,
@@ -144,7 +145,7 @@ fn scratch_len(
 impl Core {
     pub(crate) fn new(how: How, network: Network, context: Context) -> Self {
         let How { cpu, fast, threads } = how;
-        let program = Program::new(&network);
+        let program = Program::new(&network, fast);
         let tiles = network.nodes.iter().map(|node| match node.op {
             Op::Conv { conv, .. } if fast => Winograd::of(conv),
             _ => None,
@@ -281,6 +282,16 @@ impl Core {
             for (c, scale) in state.scale.iter_mut().enumerate() {
                 let deviation = (f64::from(variance.value[c]) + EPSILON).sqrt();
                 *scale = (f64::from(gamma.value[c]) / deviation) as f32;
+            }
+            // Where a convolution does the normalisation: (sum + bias - mean) · scale + β.
+            let Some(Node { op: Op::Conv { bias, .. }, .. }) =
+                i.checked_sub(1).map(|i| self.network.nodes[i])
+            else {
+                continue;
+            };
+            let bias = read(self.param(bias));
+            for (c, shift) in state.shift.iter_mut().enumerate() {
+                *shift = (bias.value[c] - state.mean[c]).mul_add(state.scale[c], state.beta[c]);
             }
         }
     }

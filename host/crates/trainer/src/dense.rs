@@ -17,7 +17,7 @@ pub(crate) fn forward(core: &Core, shard: &mut Shard, i: usize) {
     let (x, y) = (&before[i][..n * from.len()], &mut after[0][..n * to.len()]);
     let bias = read(core.param(bias));
     for (piece, param) in core.pieces(kernel) {
-        let layer = Layer { packed: &read(param).forward, bias: &bias.value, slope };
+        let layer = Layer { packed: &read(param).forward, scale: None, bias: &bias.value, slope };
         conv::dense_forward(core.cpu, n, x, piece.rows(), layer, y);
     }
 }

@@ -55,6 +55,7 @@ impl Stage<'_> {
             Step::Load => self.lot.clone().for_each(|b| load(self.core, self.context, shard, b)),
             Step::Forward(i) if is_dense(i) => dense::forward(self.core, shard, i),
             Step::Forward(i) => self.forward(shard, i),
+            Step::Folded(i) => self.folded(shard, i),
             Step::Backward(i) if is_dense(i) => dense::backward(self.core, shard, i),
             Step::Backward(i) => self.backward(shard, i),
             Step::Stats(i) | Step::Apply(i) => self.norm_forward(shard, step, i),
@@ -85,18 +86,10 @@ impl Stage<'_> {
         let (before, after) = shard.values.split_at_mut(i + 1);
         let x = images(&before[i], from.len(), self.value(i));
         let y = images_mut(&mut after[0], to.len(), self.value(i + 1));
-        if let Op::Conv { conv, kernel, bias, slope, .. } = op {
+        if let Op::Conv { kernel, bias, slope, .. } = op {
             let (kernel, bias) = (read(core.param(kernel)), read(core.param(bias)));
-            let layer = Layer { packed: &kernel.forward, bias: &bias.value, slope };
-            if let Some(wino) = core.winograd[i] {
-                let (x, y) = (Stack::new(from, x), StackMut::new(to, y));
-                winograd::forward(core.cpu, wino, x, layer, y, self.scratch);
-            } else {
-                for (x, y) in x.chunks_exact(from.len()).zip(y.chunks_exact_mut(to.len())) {
-                    conv::forward(core.cpu, conv, x, layer, to, y);
-                }
-            }
-            return;
+            let layer = Layer { packed: &kernel.forward, scale: None, bias: &bias.value, slope };
+            return self.convolve(i, Stack::new(from, x), layer, StackMut::new(to, y));
         }
         let pairs = x.chunks_exact(from.len()).zip(y.chunks_exact_mut(to.len()));
         for (b, (x, y)) in self.lot.clone().zip(pairs) {
@@ -105,6 +98,33 @@ impl Stage<'_> {
                 _ => None,
             };
             map_forward(core.cpu, op, drop, View::new(from, x), ViewMut::new(to, y));
+        }
+    }
+
+    /// Node i, a convolution, with the normalisation that is the next node.
+    fn folded(&mut self, shard: &mut Shard, i: usize) {
+        let (core, Node { op, from, .. }) = (self.core, self.core.network.nodes[i]);
+        let Node { op: next, to, .. } = core.network.nodes[i + 1];
+        let (Op::Conv { kernel, .. }, Op::Norm { bn, slope, .. }) = (op, next) else {
+            unreachable!("the step is a convolution's with its normalisation")
+        };
+        let (before, after) = shard.values.split_at_mut(i + 2);
+        let x = images(&before[i], from.len(), self.value(i));
+        let y = images_mut(&mut after[0], to.len(), self.value(i + 2));
+        let (kernel, norm) = (read(core.param(kernel)), read(&core.norms[bn]));
+        let (scale, bias) = (Some(&norm.scale[..]), &norm.shift[..]);
+        let layer = Layer { packed: &kernel.forward, scale, bias, slope };
+        self.convolve(i, Stack::new(from, x), layer, StackMut::new(to, y));
+    }
+
+    fn convolve(&mut self, i: usize, x: Stack<'_>, layer: Layer<'_>, y: StackMut<'_>) {
+        let core = self.core;
+        let Op::Conv { conv, .. } = core.network.nodes[i].op else {
+            unreachable!("the node is a convolution")
+        };
+        match core.winograd[i] {
+            Some(wino) => winograd::forward(core.cpu, wino, x, layer, y, self.scratch),
+            None => conv::forward_all(core.cpu, conv, x, layer, y),
         }
     }
 

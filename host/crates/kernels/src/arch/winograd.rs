@@ -301,9 +301,10 @@ fn gather_four<I: Isa>(isa: I, m: [I::V; 6]) -> [I::V; 4] {
     ]
 }
 
-/// What is added to a block of channels, and the activation.
+/// What a block of channels is multiplied by, what is added, and the activation.
 #[derive(Clone, Copy)]
 pub(crate) struct End<I: Isa> {
+    scale: I::V,
     bias: I::V,
     slope: I::V,
     mask: I::M,
@@ -316,7 +317,7 @@ impl<I: Isa> End<I> {
     /// The floats of the mask's lanes are writable at `y`, all of them if not MASKED.
     #[inline(always)]
     pub(super) unsafe fn put<const MASKED: bool>(&self, isa: I, y: *mut f32, value: I::V) {
-        let value = isa.leaky(isa.add(value, self.bias), self.slope);
+        let value = isa.leaky(isa.fma(value, self.scale, self.bias), self.slope);
         // SAFETY: the caller's.
         unsafe { store::<I, MASKED>(isa, y, value, self.mask) };
     }
@@ -406,7 +407,8 @@ pub(crate) fn collect<I: Isa, T: FromPlanes>(
     let plane = plane(range.len(), width);
     assert!(range.end <= at.count && at.end(T::SIDE) <= y.len(), "output shorter than its shape");
     assert!(T::Into::PLANES * plane <= m.len(), "planes shorter than their shape");
-    assert!(first < at.c && finish.bias.is_none_or(|bias| bias.len() == at.c), "bias too short");
+    let fits = |row: Option<&[f32]>| row.is_none_or(|row| row.len() == at.c);
+    assert!(first < at.c && fits(finish.bias) && fits(finish.scale), "scale or bias too short");
     let slope = isa.splat(finish.slope);
     for half in 0..2 {
         let channel = first + half * I::LANES;
@@ -419,7 +421,12 @@ pub(crate) fn collect<I: Isa, T: FromPlanes>(
             Some(bias) => unsafe { isa.load_some(bias.as_ptr().add(channel), mask) },
             None => isa.zero(),
         };
-        let end = End { bias, slope, mask };
+        let scale = match finish.scale {
+            // SAFETY: as for the bias.
+            Some(scale) => unsafe { isa.load_some(scale.as_ptr().add(channel), mask) },
+            None => isa.splat(1.0),
+        };
+        let end = End { scale, bias, slope, mask };
         for (i, t) in range.clone().enumerate() {
             // SAFETY: the asserts above cover all planes and pixels; the mask leaves `c` channels.
             unsafe {
