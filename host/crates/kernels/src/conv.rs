@@ -47,11 +47,14 @@ pub fn pack_transposed(cpu: Cpu, w: &[f32], k: usize, packed: &mut [f32]) {
 /// panel[o][j] = w[first + j][o] for the columns that exist, else 0.
 fn transpose_into(w: &[f32], k: usize, first: usize, width: usize, panel: &mut [f32]) {
     let columns = (w.len() / k - first).min(width);
-    for (o, to) in panel.chunks_exact_mut(width).enumerate() {
-        for (j, to) in to[..columns].iter_mut().enumerate() {
-            *to = w[(first + j) * k + o];
+    // Rows of `w` as they stand in memory; the panel is what the first cache holds.
+    for (j, row) in w[first * k..][..columns * k].chunks_exact(k).enumerate() {
+        for (to, from) in panel.chunks_exact_mut(width).zip(row) {
+            to[j] = *from;
         }
-        to[columns..].fill(0.0);
+    }
+    if columns < width {
+        panel.chunks_exact_mut(width).for_each(|to| to[columns..].fill(0.0));
     }
 }
 

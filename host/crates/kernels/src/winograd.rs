@@ -67,13 +67,13 @@ impl Winograd {
     /// Floats of transformed weights, forward.
     #[must_use]
     pub fn packed_len(self, cpu: Cpu) -> usize {
-        PLANES * self.conv.input.c * self.conv.k.next_multiple_of(cpu.panel())
+        packed_len(self.conv.input.c, self.conv.k, cpu.panel())
     }
 
     /// Floats of transformed weights for the input gradient.
     #[must_use]
     pub fn turned_len(self, cpu: Cpu) -> usize {
-        PLANES * self.conv.k * self.conv.input.c.next_multiple_of(cpu.panel())
+        packed_len(self.conv.k, self.conv.input.c, cpu.panel())
     }
 
     /// Floats of scratch that any of the passes needs for `images` images.
@@ -86,6 +86,11 @@ impl Winograd {
         planes(c.max(k), cpu.panel())
             .max(planes(c, k) + winograd_weights::block_len(ROWS_MAX, LANES_MAX))
     }
+}
+
+/// Floats of weights of `rows` rows and `k` columns: panels of 36 planes [rows][width], with gaps as well.
+fn packed_len(rows: usize, k: usize, width: usize) -> usize {
+    PLANES * plane(rows, width) * k.div_ceil(width)
 }
 
 /// Tiles of `side` pixels each way, the first at `base`.
@@ -115,8 +120,9 @@ kernel! {
     fn run_pack[isa](wino: Winograd, w: &[f32], packed: &mut [f32]) {
         let (c, k, width) = (wino.conv.input.c, wino.conv.k, 2 * I::LANES);
         assert_eq!(w.len(), R * R * c * k, "weights of another shape");
-        assert_eq!(packed.len(), PLANES * c * k.next_multiple_of(width), "other packed size");
-        for (block, panel) in packed.chunks_exact_mut(PLANES * c * width).enumerate() {
+        assert_eq!(packed.len(), packed_len(c, k, width), "other packed size");
+        let step = plane(c, width);
+        for (block, panel) in packed.chunks_exact_mut(PLANES * step).enumerate() {
             for i in 0..c {
                 for half in [0, I::LANES] {
                     let lanes = Lanes::of(isa, (block * width + half).min(k), k);
@@ -124,7 +130,7 @@ kernel! {
                     for (tap, g) in g.as_flattened_mut().iter_mut().enumerate() {
                         *g = lanes.get(isa, w, (tap * c + i) * k + lanes.at);
                     }
-                    put_filter(isa, wino, g, (i * width + half, c * width), panel);
+                    put_filter(isa, wino, g, (i * width + half, step), panel);
                 }
             }
         }
@@ -136,8 +142,9 @@ kernel! {
     fn run_pack_turned[isa](wino: Winograd, w: &[f32], packed: &mut [f32]) {
         let (c, k, width) = (wino.conv.input.c, wino.conv.k, 2 * I::LANES);
         assert_eq!(w.len(), R * R * c * k, "weights of another shape");
-        assert_eq!(packed.len(), PLANES * k * c.next_multiple_of(width), "other packed size");
-        for (block, panel) in packed.chunks_exact_mut(PLANES * k * width).enumerate() {
+        assert_eq!(packed.len(), packed_len(k, c, width), "other packed size");
+        let step = plane(k, width);
+        for (block, panel) in packed.chunks_exact_mut(PLANES * step).enumerate() {
             for half in [0, I::LANES] {
                 let first = (block * width + half).min(c);
                 let count = (c - first).min(I::LANES);
@@ -151,7 +158,7 @@ kernel! {
                         }
                         *g = Lanes::of(isa, 0, I::LANES).get(isa, &row, 0);
                     }
-                    put_filter(isa, wino, g, (i * width + half, k * width), panel);
+                    put_filter(isa, wino, g, (i * width + half, step), panel);
                 }
             }
         }
@@ -192,7 +199,8 @@ fn convolve<I: Isa, T: FromPlanes>(
 ) {
     let Pass { from, to, most } = pass;
     let (width, c) = (2 * I::LANES, from.c);
-    let (panel, finish) = (PLANES * c * width, layer.finish);
+    let (w_step, finish) = (plane(c, width), layer.finish);
+    let panel = PLANES * w_step;
     assert_eq!(layer.packed.len(), panel * to.c.div_ceil(width), "weights of another shape");
     for range in parts(from.count, *most) {
         let (v_step, m_step) = (plane(range.len(), c), plane(range.len(), width));
@@ -202,7 +210,7 @@ fn convolve<I: Isa, T: FromPlanes>(
             for p in 0..PLANES {
                 for plane in T::planes(p) {
                     let (v, m) = (&v[plane * v_step..], &mut m[plane * m_step..]);
-                    winograd::product(isa, (range.len(), c), v, &w[p * c * width..], m);
+                    winograd::product(isa, (range.len(), c), v, &w[p * w_step..], m);
                 }
             }
             winograd::collect::<I, T>(isa, to, range.clone(), m, (block * width, finish), y);
