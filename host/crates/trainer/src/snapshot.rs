@@ -149,7 +149,11 @@ impl Trainer {
         let arrays =
             names.iter().map(|(_, i, part)| match &params[self.core.pieces_of[*i].clone()] {
                 [one] => Cow::Borrowed(&part.of(one)[..]),
-                many => many.iter().flat_map(|piece| part.of(piece)).copied().collect(),
+                many => {
+                    let pieces: Vec<&[f32]> =
+                        many.iter().map(|piece| &part.of(piece)[..]).collect();
+                    Cow::Owned(pieces.concat())
+                }
             });
         let arrays: Vec<Cow<'_, [f32]>> = arrays.collect();
         let views = names.iter().zip(&arrays).map(|((name, i, _), array)| {
