@@ -85,7 +85,7 @@ fn direct(cpu: Cpu, conv: Conv) -> [f64; 3] {
     let mut dw = vec![0.0; conv.weights()];
     let forward = best(|| {
         for (x, y) in x.chunks(conv.input.len()).zip(y.chunks_mut(out.padded().len())) {
-            let layer = Layer { packed: &packed, bias: &bias, slope: 0.0 };
+            let layer = Layer { packed: &packed, scale: None, bias: &bias, slope: 0.0 };
             conv::forward(cpu, conv, x, layer, out.padded(), y);
         }
         flops(conv)
@@ -120,7 +120,7 @@ fn tiled(cpu: Cpu, conv: Conv, wino: Winograd) -> [f64; 3] {
     let mut scratch = vec![0.0; wino.scratch_len(cpu, IMAGES)];
     let mut dw = vec![0.0; conv.weights()];
     let forward = best(|| {
-        let layer = Layer { packed: &packed, bias: &bias, slope: 0.0 };
+        let layer = Layer { packed: &packed, scale: None, bias: &bias, slope: 0.0 };
         let (x, y) = (Stack::new(conv.input, &x), StackMut::new(out, &mut y));
         winograd::forward(cpu, wino, x, layer, y, &mut scratch);
         flops(conv)
@@ -146,16 +146,16 @@ fn dense(cpu: Cpu, c: usize, k: usize) -> [f64; 3] {
     let turned = vec![0.1; conv::packed_len(cpu, k, c)];
     let bias = vec![0.1; k];
     let forward = best(|| {
-        let layer = Layer { packed: &packed, bias: &bias, slope: 0.0 };
-        conv::dense_forward(cpu, IMAGES, &x, layer, &mut y);
+        let layer = Layer { packed: &packed, scale: None, bias: &bias, slope: 0.0 };
+        conv::dense_forward(cpu, IMAGES, &x, 0..c, layer, &mut y);
         flops
     });
     let input = best(|| {
-        conv::dense_input_grad(cpu, IMAGES, &dy, &turned, &mut dx);
+        conv::dense_input_grad(cpu, IMAGES, &dy, &turned, 0..c, &mut dx);
         flops
     });
     let weights = best(|| {
-        conv::dense_weight_grad(cpu, IMAGES, &x, &dy, &mut dw);
+        conv::dense_weight_grad(cpu, IMAGES, (&x, &dy), 0..c, true, &mut dw);
         flops
     });
     [forward, input, weights]

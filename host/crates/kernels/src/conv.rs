@@ -3,9 +3,12 @@
 //! Forward and input gradient are one gathered product each (the latter once per parity of the
 //! pixel when the stride is 2); the weight gradient is a sum of outer products.
 
+use std::ops::Range;
+
 use crate::Cpu;
 use crate::arch::kernel;
 use crate::arch::tile::{self, Finish, Gather, Outer};
+use crate::map::{Stack, StackMut};
 use crate::shape::{Conv, Map, R};
 
 /// Rows of a weight gradient's band: input and gradient of a band then stay in the first cache
@@ -44,11 +47,14 @@ pub fn pack_transposed(cpu: Cpu, w: &[f32], k: usize, packed: &mut [f32]) {
 /// panel[o][j] = w[first + j][o] for the columns that exist, else 0.
 fn transpose_into(w: &[f32], k: usize, first: usize, width: usize, panel: &mut [f32]) {
     let columns = (w.len() / k - first).min(width);
-    for (o, to) in panel.chunks_exact_mut(width).enumerate() {
-        for (j, to) in to[..columns].iter_mut().enumerate() {
-            *to = w[(first + j) * k + o];
+    // Rows of `w` as they stand in memory; the panel is what the first cache holds.
+    for (j, row) in w[first * k..][..columns * k].chunks_exact(k).enumerate() {
+        for (to, from) in panel.chunks_exact_mut(width).zip(row) {
+            to[j] = *from;
         }
-        to[columns..].fill(0.0);
+    }
+    if columns < width {
+        panel.chunks_exact_mut(width).for_each(|to| to[columns..].fill(0.0));
     }
 }
 
@@ -124,13 +130,22 @@ kernel! {
 pub struct Layer<'a> {
     /// From [`pack`].
     pub packed: &'a [f32],
+    /// One factor an output channel, which comes before the bias: that of a normalisation which follows.
+    pub scale: Option<&'a [f32]>,
     /// One value an output channel.
     pub bias: &'a [f32],
     /// Factor of negative outputs: 1 for no activation, 0 for ReLU, 0.3 for Keras' leaky ReLU.
     pub slope: f32,
 }
 
-/// y = act(conv(x) + bias) of one image; `x` has its border, `to` is the map that `y` has.
+impl<'a> Layer<'a> {
+    /// What comes after the sums.
+    pub(crate) fn finish(&self) -> Finish<'a> {
+        Finish { scale: self.scale, bias: Some(self.bias), slope: self.slope }
+    }
+}
+
+/// y = act(conv(x) · scale + bias) of one image; `x` has its border, `to` is the map that `y` has.
 pub fn forward(cpu: Cpu, conv: Conv, x: &[f32], layer: Layer<'_>, to: Map, y: &mut [f32]) {
     let (from, out) = (conv.input, conv.output());
     assert!(to.plain() == out && y.len() == to.len(), "output of another shape");
@@ -148,8 +163,17 @@ pub fn forward(cpu: Cpu, conv: Conv, x: &[f32], layer: Layer<'_>, to: Map, y: &m
         tap_step: from.row(),
         run: R * from.c,
         k: conv.k,
+        onto: false,
     };
-    run_gather(cpu, &g, x, layer.packed, Finish { bias: Some(layer.bias), slope: layer.slope }, y);
+    run_gather(cpu, &g, x, layer.packed, layer.finish(), y);
+}
+
+/// [`forward`] of some images.
+pub fn forward_all(cpu: Cpu, conv: Conv, x: Stack<'_>, layer: Layer<'_>, y: StackMut<'_>) {
+    let to = y.map;
+    for (x, y) in x.data.chunks_exact(x.map.len()).zip(y.data.chunks_exact_mut(to.len())) {
+        forward(cpu, conv, x, layer, to, y);
+    }
 }
 
 /// dx of one image; `dy` has a border of zeroes, `packed` is from [`pack_turned`].
@@ -173,8 +197,9 @@ pub fn input_grad(cpu: Cpu, conv: Conv, dy: &[f32], packed: &[f32], to: Map, dx:
             tap_step: from.row(),
             run: tx.count * from.c,
             k: to.c,
+            onto: false,
         };
-        run_gather(cpu, &g, dy, w, Finish { bias: None, slope: 1.0 }, dx);
+        run_gather(cpu, &g, dy, w, Finish::NONE, dx);
     }
 }
 
@@ -200,27 +225,52 @@ pub fn weight_grad(cpu: Cpu, conv: Conv, x: &[f32], dy: &[f32], fresh: bool, dw:
     run_outer(cpu, &g, x, dy, fresh, dw);
 }
 
-/// y [n, k] = act(x [n, c] · w + bias), with `w` [c, k] from [`pack`].
-pub fn dense_forward(cpu: Cpu, n: usize, x: &[f32], layer: Layer<'_>, y: &mut [f32]) {
+/// y [n, k] = act(x [n, c] · w + bias), with rows `rows` of `w` [c, k] from [`pack`]: a layer of many
+/// weights is done some rows at a time, from the first to the last, and `y` holds the sums meanwhile.
+pub fn dense_forward(
+    cpu: Cpu,
+    n: usize,
+    x: &[f32],
+    rows: Range<usize>,
+    layer: Layer<'_>,
+    y: &mut [f32],
+) {
     let (c, k) = (x.len() / n.max(1), layer.bias.len());
-    let finish = Finish { bias: Some(layer.bias), slope: layer.slope };
-    run_gather(cpu, &product(n, c, k), x, layer.packed, finish, y);
+    let finish = if rows.end == c { layer.finish() } else { Finish::NONE };
+    let onto = rows.start > 0;
+    let g = Gather { x_base: rows.start, x_row: c, onto, ..product(n, rows.len(), k) };
+    run_gather(cpu, &g, x, layer.packed, finish, y);
 }
 
-/// dx [n, c] = dy [n, k] · wᵀ, with `w` [c, k] from [`pack_transposed`].
-pub fn dense_input_grad(cpu: Cpu, n: usize, dy: &[f32], packed: &[f32], dx: &mut [f32]) {
+/// dx [n, c] = dy [n, k] · wᵀ for the columns of rows `rows` of `w` [c, k], from [`pack_transposed`].
+pub fn dense_input_grad(
+    cpu: Cpu,
+    n: usize,
+    dy: &[f32],
+    packed: &[f32],
+    rows: Range<usize>,
+    dx: &mut [f32],
+) {
     let (c, k) = (dx.len() / n.max(1), dy.len() / n.max(1));
-    run_gather(cpu, &product(n, k, c), dy, packed, Finish { bias: None, slope: 1.0 }, dx);
+    let g = Gather { y_base: rows.start, y_row: c, ..product(n, k, rows.len()) };
+    run_gather(cpu, &g, dy, packed, Finish::NONE, dx);
 }
 
-/// dw [c, k] = xᵀ · dy over n rows, replacing what is there.
-pub fn dense_weight_grad(cpu: Cpu, n: usize, x: &[f32], dy: &[f32], dw: &mut [f32]) {
+/// Rows `rows` of dw [c, k] = xᵀ · dy over n rows, added to what is there unless `fresh`.
+pub fn dense_weight_grad(
+    cpu: Cpu,
+    n: usize,
+    (x, dy): (&[f32], &[f32]),
+    rows: Range<usize>,
+    fresh: bool,
+    dw: &mut [f32],
+) {
     let (c, k) = (x.len() / n.max(1), dy.len() / n.max(1));
     let g = Outer {
         rows: 1,
         cols: n,
         band: 1,
-        x_base: 0,
+        x_base: rows.start,
         x_row: 0,
         x_col: c,
         dy_base: 0,
@@ -228,10 +278,10 @@ pub fn dense_weight_grad(cpu: Cpu, n: usize, x: &[f32], dy: &[f32], dw: &mut [f3
         dy_col: k,
         taps: 1,
         tap_step: 0,
-        run: c,
+        run: rows.len(),
         k,
     };
-    run_outer(cpu, &g, x, dy, true, dw);
+    run_outer(cpu, &g, x, dy, fresh, dw);
 }
 
 /// A plain product [rows, run] · [run, k] as a gather of one tap.
@@ -249,5 +299,6 @@ fn product(rows: usize, run: usize, k: usize) -> Gather {
         tap_step: 0,
         run,
         k,
+        onto: false,
     }
 }

@@ -4,6 +4,10 @@ use crate::arch::{Isa, Lanes, kernel};
 use crate::map::{CHAINS, View, ViewMut, join, largest, pooled, same, sum_pixels};
 use crate::shape::Map;
 
+/// How far a pass fetches ahead of what it works on, in floats: a page, which is where the processor's own
+/// fetching ends. The maps of a batch come from memory when a normalisation's statistics are known.
+const AHEAD: usize = 1024;
+
 /// A channel's parameters while a batch passes, and the activation that follows.
 #[derive(Clone, Copy, Debug)]
 pub struct Norm<'a> {
@@ -133,6 +137,7 @@ kernel! {
                 for at in (0..c).step_by(I::LANES) {
                     let lanes = Lanes::of(isa, at, c);
                     let part = Part::of(isa, &norm, lanes);
+                    isa.fetch(&z[x * c + at..], AHEAD);
                     let normal = part.normal(isa, lanes.get(isa, z, x * c + at));
                     lanes.put(isa, y, x * c + at, isa.leaky(normal.v, part.slope));
                 }
@@ -215,6 +220,8 @@ kernel! {
                     let lanes = Lanes::of(isa, at, c);
                     let part = Part::of(isa, &norm, lanes);
                     let centre = (lanes.get(isa, centre.mean, at), lanes.get(isa, centre.tilt, at));
+                    isa.fetch(&z[x * c + at..], AHEAD);
+                    isa.fetch(&dy[x * c + at..], AHEAD);
                     let normal = part.normal(isa, lanes.get(isa, z, x * c + at));
                     let d = part.back(isa, normal.v, lanes.get(isa, dy, x * c + at));
                     let grad = part.grad(isa, centre, d, normal.centred);

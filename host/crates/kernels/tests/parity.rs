@@ -19,6 +19,12 @@ fn close(what: &str, got: &[f32], want: &[f64]) {
     }
 }
 
+/// Rows of a dense layer's weights: a part of a panel's width, and the rest.
+fn parts(c: usize) -> impl Iterator<Item = std::ops::Range<usize>> {
+    let cut = c.min(19);
+    [0..cut, cut..c].into_iter().filter(|rows| !rows.is_empty())
+}
+
 #[test]
 fn dense_layers_agree_with_plain_sums() {
     for (n, c, k) in [(1, 1, 1), (3, 20, 10), (8, 37, 33), (13, 64, 70)] {
@@ -40,25 +46,35 @@ fn dense_layers_agree_with_plain_sums() {
             .map(|(a, b)| sum(n, &|r| f(&x, r * c + a) * f(&dy, r * k + b)))
             .collect();
         let got = on_all("dense", |cpu| {
-            let mut packed = vec![9.0; conv::packed_len(cpu, c, k)];
-            conv::pack(cpu, &w, k, &mut packed);
             let mut y = vec![7.0; n * k];
-            let layer = Layer { packed: &packed, bias: &bias, slope: 1.0 };
-            conv::dense_forward(cpu, n, &x, layer, &mut y);
+            for rows in parts(c) {
+                let mut packed = vec![9.0; conv::packed_len(cpu, rows.len(), k)];
+                conv::pack(cpu, &w[rows.start * k..rows.end * k], k, &mut packed);
+                let layer = Layer { packed: &packed, scale: None, bias: &bias, slope: 1.0 };
+                conv::dense_forward(cpu, n, &x, rows, layer, &mut y);
+            }
             y
         });
         close("y", &got, &y);
         let got = on_all("dense dx", |cpu| {
-            let mut packed = vec![9.0; conv::packed_len(cpu, k, c)];
-            conv::pack_transposed(cpu, &w, k, &mut packed);
             let mut dx = vec![7.0; n * c];
-            conv::dense_input_grad(cpu, n, &dy, &packed, &mut dx);
+            for rows in parts(c) {
+                let mut packed = vec![9.0; conv::packed_len(cpu, k, rows.len())];
+                conv::pack_transposed(cpu, &w[rows.start * k..rows.end * k], k, &mut packed);
+                conv::dense_input_grad(cpu, n, &dy, &packed, rows, &mut dx);
+            }
             dx
         });
         close("dx", &got, &dx);
         let got = on_all("dense dw", |cpu| {
             let mut dw = vec![7.0; c * k];
-            conv::dense_weight_grad(cpu, n, &x, &dy, &mut dw);
+            for rows in parts(c) {
+                let dw = &mut dw[rows.start * k..rows.end * k];
+                // The first image apart, as a shard of its own.
+                let (x, dy) = (x.split_at(c), dy.split_at(k));
+                conv::dense_weight_grad(cpu, 1, (x.0, dy.0), rows.clone(), true, dw);
+                conv::dense_weight_grad(cpu, n - 1, (x.1, dy.1), rows, false, dw);
+            }
             dw
         });
         close("dw", &got, &dw);

@@ -43,10 +43,12 @@ proptest! {
         (down, across) in (1..=3_usize, 1..=3_usize),
         c in 8..=40_usize,
         k in 8..=70_usize,
+        stride in prop_oneof![Just(1_usize), Just(2)],
         images in 1..=3_usize,
         seed in 0..1000_u64,
     ) {
-        let conv = Conv::new(Map::new(4 * down, 4 * across, c), k, 1);
+        let map = Map::new(4 * stride * down, 4 * stride * across, c);
+        let conv = Conv::new(map, k, stride);
         let problem = Problem::new(conv, images, seed);
         problem.check(&problem.tiled(Winograd::of(conv).expect("tiles fit")), TILED);
     }

@@ -1,36 +1,28 @@
-//! The state that threads share and the jobs they run on it: shards, merges, the update.
+//! The state that threads share and the jobs they run on it: shards, merges, the update (`weights`).
 //!
 //! Each lock is held by one part of a job at a time; they stand in for borrows that outlive a
 //! call, and are never contended for long.
 
-use std::sync::{Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::ops::Range;
+use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
+use mobula_kernels::Cpu;
 use mobula_kernels::norm::Moments;
-use mobula_kernels::optim::{self, Adam, Nesterov, SHARDS_MAX};
-use mobula_kernels::winograd::{self, Winograd};
-use mobula_kernels::{Cpu, conv};
+use mobula_kernels::optim::SHARDS_MAX;
+use mobula_kernels::winograd::Winograd;
 
 use crate::buffer::Buffer;
 use crate::network::{Network, Node, Op};
 use crate::pool::Work;
-use crate::program::{Merge, Program};
+use crate::program::{Merge, Program, Way};
 use crate::shard::Shard;
 use crate::step;
+use crate::weights::{self, Param, Piece, Update};
 
 /// Keras' BatchNormalization: momentum, 1 - momentum (rounded once) and ε.
 const MOMENTUM: f32 = 0.99;
 const REST: f32 = 0.01;
 const EPSILON: f64 = 1e-3;
-
-/// A tensor, the optimizer's moments of it, and its weights in the kernels' order.
-#[derive(Debug, Default)]
-pub(crate) struct Param {
-    pub(crate) value: Vec<f32>,
-    pub(crate) m: Vec<f32>,
-    pub(crate) v: Vec<f32>,
-    pub(crate) forward: Buffer,
-    pub(crate) backward: Buffer,
-}
 
 /// A normalisation as this batch sees it, see `mobula_kernels::norm`.
 #[derive(Debug)]
@@ -38,19 +30,12 @@ pub(crate) struct NormState {
     pub(crate) mean: Vec<f32>,
     pub(crate) scale: Vec<f32>,
     pub(crate) beta: Vec<f32>,
+    /// Mean of the gradient; in evaluation what a convolution adds that does the normalisation.
     pub(crate) shift: Vec<f32>,
     pub(crate) tilt: Vec<f32>,
     count: f64,
     total_mean: Vec<f64>,
     total_m2: Vec<f64>,
-}
-
-/// How the optimizer moves this step.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Update {
-    /// With the decay of kernels apart.
-    Adam(Adam),
-    Nesterov(Nesterov),
 }
 
 /// What a step needs to know besides its images.
@@ -71,7 +56,7 @@ pub(crate) struct Context {
     pub(crate) update: Option<Update>,
 }
 
-/// A job's parts are shards, or tensors for the update and the packing.
+/// A job's parts are shards, or pieces of tensors for the update and the packing.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Job {
     Train(usize),
@@ -88,13 +73,16 @@ pub(crate) struct Core {
     pub(crate) program: Program,
     /// Per node: the tiles of a convolution that is done by them.
     pub(crate) winograd: Vec<Option<Winograd>>,
+    /// What each `Param` holds, and the ones of each tensor.
+    pub(crate) pieces: Vec<Piece>,
+    pub(crate) pieces_of: Vec<Range<usize>>,
     pub(crate) params: Vec<RwLock<Param>>,
     pub(crate) norms: Vec<RwLock<NormState>>,
     pub(crate) shards: Vec<RwLock<Shard>>,
     /// One for each thread, for what lives within a step.
     scratch: Vec<Mutex<Buffer>>,
     pub(crate) context: RwLock<Context>,
-    /// Trained tensors, the largest first, so that the last thread does not end late.
+    /// Trained pieces, the largest first, so that the last thread does not end late.
     pub(crate) update_order: Vec<usize>,
 }
 
@@ -111,17 +99,21 @@ impl Work for Core {
     type Job = Job;
 
     fn run(&self, job: Job, part: usize, worker: usize) {
-        let groups = match job {
-            Job::Train(segment) => &self.program.train[segment].groups,
-            Job::Infer => &self.program.infer,
-            Job::Update => return self.update(self.update_order[part]),
+        let (groups, way) = match job {
+            Job::Train(segment) => (&self.program.train[segment].groups, Way::of(segment)),
+            Job::Infer => (&self.program.infer, Way::Up),
+            Job::Update => return self.update(self.update_order[part], &mut self.scratch(worker)),
             Job::Pack => return self.pack(self.update_order[part]),
         };
         let context = *read(&self.context);
+        let part = match way {
+            Way::Up => part,
+            Way::Down => context.shards - 1 - part,
+        };
         let mut shard = write(&self.shards[part]);
-        let mut scratch = self.scratch[worker].lock().unwrap_or_else(PoisonError::into_inner);
+        let mut scratch = self.scratch(worker);
         for group in groups {
-            step::run(self, &context, &mut shard, &mut scratch, group);
+            step::run(self, &context, &mut shard, &mut scratch, (group, way));
         }
     }
 }
@@ -133,14 +125,6 @@ pub(crate) struct How {
     /// Lets convolutions be done by tiles where these fit.
     pub(crate) fast: bool,
     pub(crate) threads: usize,
-}
-
-/// The buffer at this length; only the first call makes it.
-fn fit(buffer: &mut Buffer, len: usize) -> &mut [f32] {
-    if buffer.len() != len {
-        *buffer = Buffer::zeroed(len);
-    }
-    buffer
 }
 
 /// Floats that any step needs besides a shard's own.
@@ -155,13 +139,13 @@ fn scratch_len(
         .iter()
         .enumerate()
         .filter_map(|(i, wino)| wino.map(|wino| wino.scratch_len(cpu, program.lot(i, usize::MAX))));
-    tiles.fold(2 * widest, usize::max)
+    tiles.fold(weights::scratch_len(network).max(2 * widest), usize::max)
 }
 
 impl Core {
     pub(crate) fn new(how: How, network: Network, context: Context) -> Self {
         let How { cpu, fast, threads } = how;
-        let program = Program::new(&network);
+        let program = Program::new(&network, fast);
         let tiles = network.nodes.iter().map(|node| match node.op {
             Op::Conv { conv, .. } if fast => Winograd::of(conv),
             _ => None,
@@ -169,7 +153,13 @@ impl Core {
         let winograd: Vec<_> = tiles.collect();
         let scratch = scratch_len(cpu, &network, &program, &winograd);
         let scratch = (0..threads).map(|_| Mutex::new(Buffer::zeroed(scratch))).collect();
-        let params = network.tensors.iter().map(|_| RwLock::default()).collect();
+        let pieces = Piece::all(&network);
+        let of = |i: usize| {
+            let first = pieces.partition_point(|piece| piece.tensor < i);
+            first..pieces.partition_point(|piece| piece.tensor <= i)
+        };
+        let pieces_of = (0..network.tensors.len()).map(of).collect();
+        let params = pieces.iter().map(|_| RwLock::default()).collect();
         let norm = |c: usize| NormState {
             mean: vec![0.0; c],
             scale: vec![0.0; c],
@@ -182,9 +172,10 @@ impl Core {
         };
         let norms = network.nodes.iter().filter(|node| matches!(node.op, Op::Norm { .. }));
         let norms = norms.map(|node| RwLock::new(norm(node.from.c))).collect();
-        let mut update_order: Vec<_> =
-            (0..network.tensors.len()).filter(|i| network.tensors[*i].role.trained()).collect();
-        update_order.sort_by_key(|i| std::cmp::Reverse(network.tensors[*i].len()));
+        let mut update_order: Vec<_> = (0..pieces.len())
+            .filter(|at| network.tensors[pieces[*at].tensor].role.trained())
+            .collect();
+        update_order.sort_by_key(|at| std::cmp::Reverse(pieces[*at].floats.len()));
         let shards = (0..SHARDS_MAX).map(|_| RwLock::default()).collect();
         let context = RwLock::new(context);
         Self {
@@ -192,6 +183,8 @@ impl Core {
             network,
             program,
             winograd,
+            pieces,
+            pieces_of,
             params,
             norms,
             shards,
@@ -201,88 +194,13 @@ impl Core {
         }
     }
 
-    /// Sums gradients over the shards and moves tensor `i`.
-    fn update(&self, i: usize) {
-        let Context { update, shards, .. } = *read(&self.context);
-        let all: [_; SHARDS_MAX] = std::array::from_fn(|s| read(&self.shards[s]));
-        let mut gradients: [&[f32]; SHARDS_MAX] = [&[]; SHARDS_MAX];
-        for (gradients, shard) in gradients.iter_mut().zip(&all[..shards]) {
-            *gradients = &shard.gradients[i];
-        }
-        let gradients = &gradients[..shards];
-        let mut param = write(&self.params[i]);
-        let kernel = self.network.tensors[i].name.ends_with(".kernel");
-        let Param { value, m, v, .. } = &mut *param;
-        match update {
-            Some(Update::Adam(mut adam)) => {
-                adam.decay = if kernel { adam.decay } else { 0.0 };
-                optim::adam(self.cpu, adam, gradients, value, m, v);
-            }
-            Some(Update::Nesterov(mut sgd)) => {
-                sgd.decay = if kernel { sgd.decay } else { 0.0 };
-                optim::nesterov(self.cpu, sgd, gradients, value, m);
-            }
-            None => return,
-        }
-        drop(param);
-        self.pack(i);
-    }
-
-    /// Brings the weights of tensor `i` into the kernels' order, if it has one.
-    fn pack(&self, i: usize) {
-        let users = self.network.nodes.iter();
-        let node = users.copied().enumerate().find(|(_, node)| match node.op {
-            Op::Conv { kernel, .. } | Op::Dense { kernel, .. } => kernel == i,
-            _ => false,
-        });
-        let Some((at, node)) = node else { return };
-        let Param { value, forward, backward, .. } = &mut *write(&self.params[i]);
-        let lens = self.packed_lens(at);
-        let (forward, backward) = (fit(forward, lens[0]), fit(backward, lens[1]));
-        let (cpu, k) = (self.cpu, node.to.c);
-        match self.winograd[at] {
-            Some(wino) => winograd::pack(cpu, wino, value, forward),
-            None => conv::pack(cpu, value, k, forward),
-        }
-        if at == 0 {
-            return;
-        }
-        match (node.op, self.winograd[at]) {
-            (Op::Conv { .. }, Some(wino)) => winograd::pack_turned(cpu, wino, value, backward),
-            (Op::Conv { conv, .. }, None) => conv::pack_turned(cpu, conv, value, backward),
-            _ => conv::pack_transposed(cpu, value, k, backward),
-        }
-    }
-
-    /// Floats of all weights in the kernels' order.
-    pub(crate) fn packed_len(&self) -> usize {
-        (0..self.network.nodes.len()).map(|at| self.packed_lens(at).iter().sum::<usize>()).sum()
-    }
-
-    /// Floats of node `at`'s weights in the kernels' order, forward and backward.
-    fn packed_lens(&self, at: usize) -> [usize; 2] {
-        let Node { op, from, to, .. } = self.network.nodes[at];
-        let (c, k) = (from.c, to.c);
-        let [forward, backward] = match (op, self.winograd[at]) {
-            (Op::Conv { .. }, Some(wino)) => [wino.packed_len(self.cpu), wino.turned_len(self.cpu)],
-            (Op::Conv { conv, .. }, None) => {
-                let rows = conv.weights() / k;
-                [(rows, k), (rows / c * k, c)].map(|(n, k)| conv::packed_len(self.cpu, n, k))
-            }
-            (Op::Dense { .. }, _) => {
-                [(c, k), (k, c)].map(|(n, k)| conv::packed_len(self.cpu, n, k))
-            }
-            _ => [0, 0],
-        };
-        // Nothing needs the gradient of the pixels.
-        [forward, if at > 0 { backward } else { 0 }]
+    fn scratch(&self, worker: usize) -> MutexGuard<'_, Buffer> {
+        self.scratch[worker].lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Floats of the scratch of all threads.
     pub(crate) fn scratch_len(&self) -> usize {
-        let len =
-            |scratch: &Mutex<Buffer>| scratch.lock().unwrap_or_else(PoisonError::into_inner).len();
-        self.scratch.iter().map(len).sum()
+        (0..self.scratch.len()).map(|worker| self.scratch(worker).len()).sum()
     }
 
     /// Merges what the shards found, in their order.
@@ -318,9 +236,8 @@ impl Core {
             total.merge(part.count, |c| part.mean[c], |c| part.m2[c]);
         }
         state.count = total.count;
-        let (gamma, beta) = (read(&self.params[first]), read(&self.params[first + 1]));
-        let (mut mean, mut variance) =
-            (write(&self.params[first + 2]), write(&self.params[first + 3]));
+        let (gamma, beta) = (read(self.param(first)), read(self.param(first + 1)));
+        let (mut mean, mut variance) = (write(self.param(first + 2)), write(self.param(first + 3)));
         for c in 0..state.mean.len() {
             let (m, v) = (state.total_mean[c], state.total_m2[c] / state.count);
             state.mean[c] = m as f32;
@@ -357,7 +274,7 @@ impl Core {
     pub(crate) fn use_moving_statistics(&self) {
         for i in 0..self.network.nodes.len() {
             let Op::Norm { first, bn, .. } = self.network.nodes[i].op else { continue };
-            let param = |part: usize| read(&self.params[first + part]);
+            let param = |part: usize| read(self.param(first + part));
             let (gamma, beta, mean, variance) = (param(0), param(1), param(2), param(3));
             let state = &mut *write(&self.norms[bn]);
             state.mean.copy_from_slice(&mean.value);
@@ -365,6 +282,16 @@ impl Core {
             for (c, scale) in state.scale.iter_mut().enumerate() {
                 let deviation = (f64::from(variance.value[c]) + EPSILON).sqrt();
                 *scale = (f64::from(gamma.value[c]) / deviation) as f32;
+            }
+            // Where a convolution does the normalisation: (sum + bias - mean) · scale + β.
+            let Some(Node { op: Op::Conv { bias, .. }, .. }) =
+                i.checked_sub(1).map(|i| self.network.nodes[i])
+            else {
+                continue;
+            };
+            let bias = read(self.param(bias));
+            for (c, shift) in state.shift.iter_mut().enumerate() {
+                *shift = (bias.value[c] - state.mean[c]).mul_add(state.scale[c], state.beta[c]);
             }
         }
     }

@@ -7,6 +7,7 @@ mod buffer;
 mod config;
 mod core;
 mod data;
+mod dense;
 mod epoch;
 mod error;
 mod memory;
@@ -24,6 +25,7 @@ mod snapshot;
 mod step;
 mod summary;
 mod trainer;
+mod weights;
 
 #[cfg(test)]
 mod tests;

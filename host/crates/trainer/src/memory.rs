@@ -4,7 +4,7 @@
 use crate::config::OptimizerKind;
 use crate::core::Core;
 use crate::network::{Op, Tensor};
-use crate::shard::{grad_lens, inner_lens, value_lens};
+use crate::shard::{grad_lens, gradient_lens, inner_lens, value_lens};
 use crate::trainer::{INFER_IMAGES, INFER_SHARDS, Trainer, shards_of};
 
 /// Bytes that a training with some batch size holds. The images themselves are the caller's and
@@ -19,7 +19,7 @@ pub struct MemoryReport {
     pub optimizer_bytes: u64,
     /// What the layers give, as far as it is kept for the way back.
     pub activations_bytes: u64,
-    /// Gradients of the parameters, one set a shard.
+    /// Gradients of the parameters, one set a shard; those of dense kernels are never whole.
     pub gradients_bytes: u64,
     /// Everything else: gradients of the activations, weights in the kernels' order, the threads'
     /// scratch, pixels, evaluation, and the copy that an epoch falls back to.
@@ -62,7 +62,7 @@ impl Trainer {
             parameters_bytes: floats(parameters),
             optimizer_bytes: floats(moments),
             activations_bytes: floats(shards * activations),
-            gradients_bytes: floats(shards * trained(core)),
+            gradients_bytes: floats(shards * gradient_lens(network).sum::<usize>()),
             workspace_bytes: floats(shared + evaluation + shards * (grads + inner + sums(core)))
                 + pixels as u64,
         }

@@ -9,6 +9,8 @@ use crate::network::{Network, Op};
 pub(crate) enum Step {
     Load,
     Forward(usize),
+    /// A convolution and, in its store, the normalisation after it, whose moments are the moving ones.
+    Folded(usize),
     /// Moments of a normalisation's input.
     Stats(usize),
     /// A normalisation with moments known.
@@ -36,6 +38,21 @@ pub(crate) enum Lot {
     Images(usize),
     /// The whole shard: dense layers, whose weights are too large to read for each lot.
     Shard,
+}
+
+/// The way through the images of a batch. A segment begins with those that the one before it ended with:
+/// their maps are still in the cache, and all maps of a batch are more than it holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Way {
+    Up,
+    Down,
+}
+
+impl Way {
+    /// That of a segment.
+    pub(crate) fn of(segment: usize) -> Self {
+        if segment.is_multiple_of(2) { Self::Up } else { Self::Down }
+    }
 }
 
 /// Steps that follow each other, for each lot of images in turn.
@@ -84,7 +101,8 @@ impl Life {
 }
 
 impl Program {
-    pub(crate) fn new(network: &Network) -> Self {
+    /// `fold`: in evaluation, convolutions do the normalisation after them.
+    pub(crate) fn new(network: &Network, fold: bool) -> Self {
         let nodes = network.nodes.len();
         let norm = |i: usize| matches!(network.nodes[i].op, Op::Norm { .. });
         let again: Vec<bool> = (0..nodes).map(|i| made_again(network, i)).collect();
@@ -95,7 +113,10 @@ impl Program {
                 train.push(segment(network, &mut steps, Merge::Stats(i)));
             }
             steps.push(forward(network, i));
-            infer.push(forward(network, i));
+            match i.checked_sub(1).filter(|before| fold && folds(network, *before)) {
+                Some(before) => *infer.last_mut().expect("it has that node") = Step::Folded(before),
+                None => infer.push(forward(network, i)),
+            }
         }
         steps.push(Step::Loss);
         infer.push(Step::Loss);
@@ -144,6 +165,14 @@ fn forward(network: &Network, i: usize) -> Step {
     }
 }
 
+/// Whether node i is a convolution that can do all of the normalisation after it, of the same lots.
+fn folds(network: &Network, i: usize) -> bool {
+    let node = |i: usize| network.nodes.get(i).map(|node| node.op);
+    let alone = matches!(node(i), Some(Op::Conv { slope, .. }) if slope == 1.0)
+        && matches!(node(i + 1), Some(Op::Norm { pool: false, .. }));
+    alone && lot(network, Step::Forward(i)) == lot(network, Step::Forward(i + 1))
+}
+
 /// Whether node i's output is cheap, and read by the next node's lots alone.
 fn made_again(network: &Network, i: usize) -> bool {
     let cheap = |op: Op| {
@@ -177,6 +206,7 @@ fn lot(network: &Network, step: Step) -> Lot {
         Step::Load => network.input,
         Step::Loss => return Lot::Shard,
         Step::Forward(i)
+        | Step::Folded(i)
         | Step::Stats(i)
         | Step::Apply(i)
         | Step::Backward(i)

@@ -6,7 +6,7 @@ use std::ops::Range;
 use mobula_kernels::loss::Score;
 
 use crate::buffer::Buffer;
-use crate::network::{Network, Op, Tensor};
+use crate::network::{Network, Node, Op};
 use crate::program::Program;
 
 /// A normalisation's sums over the shard.
@@ -32,7 +32,7 @@ pub(crate) struct Shard {
     pub(crate) grads: Vec<Buffer>,
     /// Per node: its output's gradient before the activation.
     pub(crate) inner: Vec<Buffer>,
-    /// Per tensor, summed over the shard.
+    /// Per tensor, summed over the shard; none of dense kernels.
     pub(crate) gradients: Vec<Buffer>,
     pub(crate) norms: Vec<NormSums>,
     pub(crate) score: Score,
@@ -71,8 +71,15 @@ impl Shard {
         self.grads = grad_lens(network, program, images).map(Buffer::zeroed).collect();
         self.inner = inner_lens(network, program, images).map(Buffer::zeroed).collect();
         if self.gradients.is_empty() {
-            let len = |t: &Tensor| if t.role.trained() { t.len() } else { 0 };
-            self.gradients = network.tensors.iter().map(|t| Buffer::zeroed(len(t))).collect();
+            self.gradients = gradient_lens(network).map(Buffer::zeroed).collect();
+        }
+    }
+
+    /// The gradient of dense node `i`'s output before its activation.
+    pub(crate) fn dense_grad(&self, i: usize, op: Op) -> &[f32] {
+        match op {
+            Op::Dense { slope, .. } if slope != 1.0 => &self.inner[i],
+            _ => &self.grads[i + 1],
         }
     }
 
@@ -125,6 +132,16 @@ pub(crate) fn inner_lens(
         }
         Op::Dense { slope, .. } if slope != 1.0 => node.to.len() * images,
         _ => 0,
+    })
+}
+
+/// Floats of each tensor's gradient in a shard. Those of dense kernels are made by the update, of the
+/// whole batch at once: a shard's own would be as large as all weights, to write and to read again.
+pub(crate) fn gradient_lens(network: &Network) -> impl Iterator<Item = usize> {
+    network.tensors.iter().enumerate().map(|(i, tensor)| {
+        let dense = |node: &Node| matches!(node.op, Op::Dense { kernel, .. } if kernel == i);
+        let own = tensor.role.trained() && !network.nodes.iter().any(dense);
+        if own { tensor.len() } else { 0 }
     })
 }
 

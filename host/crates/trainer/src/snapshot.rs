@@ -10,6 +10,7 @@
 //! Within a version, tensors and fields are exactly those written here, so a new field is a new
 //! version, with a golden file of its own in `tests/golden`.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use safetensors::SafeTensors;
@@ -17,11 +18,12 @@ use safetensors::tensor::{Dtype, TensorView};
 use serde::{Deserialize, Serialize};
 
 use crate::config::{OptimizerKind, TrainerConfig};
-use crate::core::{Param, read, write};
+use crate::core::{read, write};
 use crate::epoch::EpochReport;
 use crate::error::TrainError;
 use crate::network::{Network, Tensor};
 use crate::trainer::Trainer;
+use crate::weights::Param;
 
 /// The metadata entry that marks a snapshot.
 const ENTRY: &str = "mobula.trainer";
@@ -144,10 +146,19 @@ impl Trainer {
         metadata: Option<HashMap<String, String>>,
     ) -> Vec<u8> {
         let params: Vec<_> = self.core.params.iter().map(read).collect();
-        let views = names.iter().map(|(name, i, part)| {
+        let arrays =
+            names.iter().map(|(_, i, part)| match &params[self.core.pieces_of[*i].clone()] {
+                [one] => Cow::Borrowed(&part.of(one)[..]),
+                many => {
+                    let pieces: Vec<&[f32]> =
+                        many.iter().map(|piece| &part.of(piece)[..]).collect();
+                    Cow::Owned(pieces.concat())
+                }
+            });
+        let arrays: Vec<Cow<'_, [f32]>> = arrays.collect();
+        let views = names.iter().zip(&arrays).map(|((name, i, _), array)| {
             let shape = self.core.network.tensors[*i].shape.clone();
-            let bytes = bytemuck::cast_slice(part.of(&params[*i]));
-            let view = TensorView::new(Dtype::F32, shape, bytes);
+            let view = TensorView::new(Dtype::F32, shape, bytemuck::cast_slice(array));
             (name, view.expect("a tensor has the length of its shape"))
         });
         safetensors::serialize(views, metadata).expect("f32 tensors of distinct names serialise")
@@ -158,7 +169,9 @@ impl Trainer {
     pub fn state_digest(&self) -> String {
         let mut hasher = blake3::Hasher::new();
         for (_, i, part) in names(&self.core.network, self.config.optimizer) {
-            hasher.update(bytemuck::cast_slice(part.of(&read(&self.core.params[i]))));
+            for (_, param) in self.core.pieces(i) {
+                hasher.update(bytemuck::cast_slice(part.of(&read(param))));
+            }
         }
         format!("blake3:{}", hasher.finalize().to_hex())
     }
@@ -184,7 +197,9 @@ impl Trainer {
         let arrays = arrays.collect::<Result<Vec<_>, _>>()?;
         let mut trainer = Self::bare(config)?;
         for ((_, i, part), array) in names.into_iter().zip(arrays) {
-            *part.of_mut(&mut write(&trainer.core.params[i])) = array;
+            for (piece, param) in trainer.core.pieces(i) {
+                *part.of_mut(&mut write(param)) = array[piece.floats.clone()].to_vec();
+            }
         }
         trainer.pack();
         (trainer.epoch, trainer.step, trainer.history) = (epoch, step, history);
@@ -211,7 +226,7 @@ impl Trainer {
             return Err(bad(format!("tensors that the network lacks: {}", names.join(", "))));
         }
         for (i, value) in values.into_iter().enumerate() {
-            self.set(i, value);
+            self.set(i, &value);
         }
         self.pack();
         self.step = 0;

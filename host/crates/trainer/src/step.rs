@@ -8,8 +8,9 @@ use mobula_kernels::norm::{self, Centre, Moments, Norm};
 use mobula_kernels::{Cpu, loss, winograd};
 
 use crate::core::{Context, Core, NormState, read};
+use crate::dense;
 use crate::network::{Node, Op};
-use crate::program::{Group, Life, Lot, Step};
+use crate::program::{Group, Life, Lot, Step, Way};
 use crate::random::{Purpose, Stream};
 use crate::shard::{Shard, images, images_mut};
 
@@ -18,6 +19,8 @@ struct Stage<'a> {
     core: &'a Core,
     context: &'a Context,
     lot: Range<usize>,
+    /// Whether no lot of the shard came before: sums start here.
+    first: bool,
     scratch: &'a mut [f32],
 }
 
@@ -27,15 +30,18 @@ pub(crate) fn run(
     context: &Context,
     shard: &mut Shard,
     scratch: &mut [f32],
-    group: &Group,
+    (group, way): (&Group, Way),
 ) {
     let n = shard.images();
     let size = match group.lot {
         Lot::Images(images) => images,
         Lot::Shard => n.max(1),
     };
-    for start in (0..n).step_by(size) {
-        let mut stage = Stage { core, context, lot: start..(start + size).min(n), scratch };
+    let lots = n.div_ceil(size);
+    for turn in 0..lots {
+        let start = size * if way == Way::Up { turn } else { lots - 1 - turn };
+        let (lot, first) = (start..(start + size).min(n), turn == 0);
+        let mut stage = Stage { core, context, lot, first, scratch };
         for step in &group.steps {
             stage.run(shard, *step);
         }
@@ -44,12 +50,13 @@ pub(crate) fn run(
 
 impl Stage<'_> {
     fn run(&mut self, shard: &mut Shard, step: Step) {
-        let dense = |i: usize| matches!(self.core.network.nodes[i].op, Op::Dense { .. });
+        let is_dense = |i: usize| matches!(self.core.network.nodes[i].op, Op::Dense { .. });
         match step {
             Step::Load => self.lot.clone().for_each(|b| load(self.core, self.context, shard, b)),
-            Step::Forward(i) if dense(i) => dense_forward(self.core, shard, i),
+            Step::Forward(i) if is_dense(i) => dense::forward(self.core, shard, i),
             Step::Forward(i) => self.forward(shard, i),
-            Step::Backward(i) if dense(i) => dense_backward(self.core, shard, i),
+            Step::Folded(i) => self.folded(shard, i),
+            Step::Backward(i) if is_dense(i) => dense::backward(self.core, shard, i),
             Step::Backward(i) => self.backward(shard, i),
             Step::Stats(i) | Step::Apply(i) => self.norm_forward(shard, step, i),
             Step::Sums(i) | Step::Grad(i) => self.norm_backward(shard, step, i),
@@ -79,18 +86,10 @@ impl Stage<'_> {
         let (before, after) = shard.values.split_at_mut(i + 1);
         let x = images(&before[i], from.len(), self.value(i));
         let y = images_mut(&mut after[0], to.len(), self.value(i + 1));
-        if let Op::Conv { conv, kernel, bias, slope, .. } = op {
-            let (kernel, bias) = (read(&core.params[kernel]), read(&core.params[bias]));
-            let layer = Layer { packed: &kernel.forward, bias: &bias.value, slope };
-            if let Some(wino) = core.winograd[i] {
-                let (x, y) = (Stack::new(from, x), StackMut::new(to, y));
-                winograd::forward(core.cpu, wino, x, layer, y, self.scratch);
-            } else {
-                for (x, y) in x.chunks_exact(from.len()).zip(y.chunks_exact_mut(to.len())) {
-                    conv::forward(core.cpu, conv, x, layer, to, y);
-                }
-            }
-            return;
+        if let Op::Conv { kernel, bias, slope, .. } = op {
+            let (kernel, bias) = (read(core.param(kernel)), read(core.param(bias)));
+            let layer = Layer { packed: &kernel.forward, scale: None, bias: &bias.value, slope };
+            return self.convolve(i, Stack::new(from, x), layer, StackMut::new(to, y));
         }
         let pairs = x.chunks_exact(from.len()).zip(y.chunks_exact_mut(to.len()));
         for (b, (x, y)) in self.lot.clone().zip(pairs) {
@@ -99,6 +98,33 @@ impl Stage<'_> {
                 _ => None,
             };
             map_forward(core.cpu, op, drop, View::new(from, x), ViewMut::new(to, y));
+        }
+    }
+
+    /// Node i, a convolution, with the normalisation that is the next node.
+    fn folded(&mut self, shard: &mut Shard, i: usize) {
+        let (core, Node { op, from, .. }) = (self.core, self.core.network.nodes[i]);
+        let Node { op: next, to, .. } = core.network.nodes[i + 1];
+        let (Op::Conv { kernel, .. }, Op::Norm { bn, slope, .. }) = (op, next) else {
+            unreachable!("the step is a convolution's with its normalisation")
+        };
+        let (before, after) = shard.values.split_at_mut(i + 2);
+        let x = images(&before[i], from.len(), self.value(i));
+        let y = images_mut(&mut after[0], to.len(), self.value(i + 2));
+        let (kernel, norm) = (read(core.param(kernel)), read(&core.norms[bn]));
+        let (scale, bias) = (Some(&norm.scale[..]), &norm.shift[..]);
+        let layer = Layer { packed: &kernel.forward, scale, bias, slope };
+        self.convolve(i, Stack::new(from, x), layer, StackMut::new(to, y));
+    }
+
+    fn convolve(&mut self, i: usize, x: Stack<'_>, layer: Layer<'_>, y: StackMut<'_>) {
+        let core = self.core;
+        let Op::Conv { conv, .. } = core.network.nodes[i].op else {
+            unreachable!("the node is a convolution")
+        };
+        match core.winograd[i] {
+            Some(wino) => winograd::forward(core.cpu, wino, x, layer, y, self.scratch),
+            None => conv::forward_all(core.cpu, conv, x, layer, y),
         }
     }
 
@@ -146,7 +172,7 @@ impl Stage<'_> {
             }
             dz = images(&shard.inner[i], padded.len(), 0..self.lot.len());
         }
-        let first = self.lot.start == 0;
+        let first = self.first;
         for (at, dz) in dz.chunks_exact(padded.len()).enumerate() {
             let fresh = first && at == 0;
             map::channel_sums(cpu, View::new(padded, dz), fresh, &mut shard.gradients[bias]);
@@ -154,7 +180,7 @@ impl Stage<'_> {
         let x = images(&shard.values[i], node.from.len(), self.value(i));
         let dx = (i > 0).then(|| images_mut(&mut d_before[i], node.d_from.len(), self.grad(i)));
         let dw = &mut shard.gradients[kernel];
-        let kernel = read(&core.params[kernel]);
+        let kernel = read(core.param(kernel));
         if let Some(wino) = core.winograd[i] {
             let (x, dz) = (Stack::new(node.from, x), Stack::new(padded, dz));
             winograd::weight_grad(cpu, wino, x, dz, first, dw, self.scratch);
@@ -294,40 +320,6 @@ fn map_backward(
 
 fn norm_of(state: &NormState, slope: f32) -> Norm<'_> {
     Norm { mean: &state.mean, scale: &state.scale, beta: &state.beta, slope }
-}
-
-fn dense_forward(core: &Core, shard: &mut Shard, i: usize) {
-    let Node { op, from, to, .. } = core.network.nodes[i];
-    let Op::Dense { kernel, bias, slope } = op else { unreachable!("the step is a dense one's") };
-    let n = shard.images();
-    let (before, after) = shard.values.split_at_mut(i + 1);
-    let (x, y) = (&before[i][..n * from.len()], &mut after[0][..n * to.len()]);
-    let (kernel, bias) = (read(&core.params[kernel]), read(&core.params[bias]));
-    let layer = Layer { packed: &kernel.forward, bias: &bias.value, slope };
-    conv::dense_forward(core.cpu, n, x, layer, y);
-}
-
-fn dense_backward(core: &Core, shard: &mut Shard, i: usize) {
-    let (cpu, Node { op, from, to, .. }) = (core.cpu, core.network.nodes[i]);
-    let Op::Dense { kernel, bias, slope } = op else { unreachable!("the step is a dense one's") };
-    let n = shard.images();
-    let (d_before, d_after) = shard.grads.split_at_mut(i + 1);
-    // The batch as one map: n rows of one pixel.
-    let rows = mobula_kernels::shape::Map::new(n, 1, to.len());
-    let mut dz = &d_after[0][..rows.len()];
-    if slope != 1.0 {
-        let y = View::new(rows, &shard.values[i + 1][..rows.len()]);
-        let inner = &mut shard.inner[i][..rows.len()];
-        map::activate_grad(cpu, y, View::new(rows, dz), slope, ViewMut::new(rows, inner));
-        dz = &shard.inner[i][..rows.len()];
-    }
-    let x = &shard.values[i][..n * from.len()];
-    conv::dense_weight_grad(cpu, n, x, dz, &mut shard.gradients[kernel]);
-    map::channel_sums(cpu, View::new(rows, dz), true, &mut shard.gradients[bias]);
-    if i > 0 {
-        let dx = &mut d_before[i][..n * from.len()];
-        conv::dense_input_grad(cpu, n, dz, &read(&core.params[kernel]).backward, dx);
-    }
 }
 
 /// Loss and hits of the shard, and in training the gradient of the logits.

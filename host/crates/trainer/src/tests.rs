@@ -14,9 +14,11 @@ mod versions;
 use std::ops::ControlFlow;
 
 use crate::config::{EpochArgs, TrainerConfig};
-use crate::core::read;
+use crate::core::{read, write};
 use crate::data::Images;
+use crate::network::{Node, Op};
 use crate::trainer::Trainer;
+use crate::weights::Param;
 
 /// A layer of every kind, with state of every kind.
 const EVERY_KIND: &str = r#"
@@ -80,12 +82,30 @@ fn small() -> EpochArgs {
     EpochArgs { batch_size: 16, ..EpochArgs::default() }
 }
 
+/// An array of tensor `i`, put together of its pieces.
+fn array(trainer: &Trainer, i: usize, of: fn(&Param) -> &Vec<f32>) -> Vec<f32> {
+    trainer.core.pieces(i).flat_map(|(_, param)| of(&read(param)).clone()).collect()
+}
+
+/// Sets a value of tensor `i`.
+fn set(trainer: &Trainer, i: usize, at: usize, value: f32) {
+    let mut pieces = trainer.core.pieces(i);
+    let (piece, param) = pieces.find(|(piece, _)| piece.floats.contains(&at)).unwrap();
+    write(param).value[at - piece.floats.start] = value;
+}
+
 /// The gradient of each tensor, summed over the shards, by name.
 fn gradients(trainer: &Trainer) -> Vec<(String, Vec<f32>)> {
     let tensors = trainer.core.network.tensors.iter().enumerate();
     let trained = tensors.filter(|(_, tensor)| tensor.role.trained());
     let summed = trained.map(|(i, tensor)| {
         let mut sum = vec![0.0_f32; tensor.len()];
+        let dense = |node: &Node| matches!(node.op, Op::Dense { kernel, .. } if kernel == i);
+        if let Some(node) = trainer.core.network.nodes.iter().position(dense) {
+            let rows = 0..trainer.core.network.nodes[node].from.c;
+            trainer.core.dense_gradient(node, rows, &mut sum);
+            return (tensor.name.clone(), sum);
+        }
         for shard in trainer.core.active() {
             let shard = read(shard);
             sum.iter_mut().zip(shard.gradients[i].iter()).for_each(|(sum, part)| *sum += part);

@@ -8,7 +8,7 @@ use mobula_kernels::optim::{Adam, Nesterov, SHARDS_MAX};
 use mobula_kernels::{Cpu, loss};
 
 use crate::config::{EpochArgs, Kernels, OptimizerKind, TrainerConfig};
-use crate::core::{Context, Core, How, Job, Update, read, write};
+use crate::core::{Context, Core, How, Job, read, write};
 use crate::data::Images;
 use crate::epoch::{EpochReport, Evaluation, Progress};
 use crate::error::TrainError;
@@ -19,6 +19,7 @@ use crate::program::Merge;
 use crate::random::{Purpose, Stream};
 use crate::schedule;
 use crate::summary::LayerSummary;
+use crate::weights::Update;
 
 /// Shards that a batch is cut into, whatever the threads: of sixteen images at least, which share each
 /// reading of the weights and each writing of the gradients, but never fewer than four.
@@ -74,7 +75,7 @@ impl Trainer {
         let trainer = Self::bare(config)?;
         for (i, tensor) in trainer.core.network.tensors.iter().enumerate() {
             let mut draws = Stream::new(trainer.config.seed, Purpose::Weights, [i as u64, 0, 0]);
-            let value = match tensor.role {
+            let value: Vec<f32> = match tensor.role {
                 Role::Kernel { fan_in, fan_out } => {
                     let limit = (6.0 / (fan_in + fan_out) as f64).sqrt() as f32;
                     (0..tensor.len()).map(|_| draws.symmetric() * limit).collect()
@@ -82,7 +83,7 @@ impl Trainer {
                 Role::Zero | Role::Mean => vec![0.0; tensor.len()],
                 Role::One | Role::Variance => vec![1.0; tensor.len()],
             };
-            trainer.set(i, value);
+            trainer.set(i, &value);
         }
         trainer.pack();
         Ok(trainer)
@@ -117,13 +118,15 @@ impl Trainer {
     }
 
     /// Sets tensor `i` and its moments to zero.
-    pub(crate) fn set(&self, i: usize, value: Vec<f32>) {
-        let tensor = &self.core.network.tensors[i];
-        let moments = if tensor.role.trained() { value.len() } else { 0 };
-        let second = if self.config.optimizer == OptimizerKind::Sgd { 0 } else { moments };
-        let mut param = write(&self.core.params[i]);
-        (param.m, param.v) = (vec![0.0; moments], vec![0.0; second]);
-        param.value = value;
+    pub(crate) fn set(&self, i: usize, value: &[f32]) {
+        let trained = self.core.network.tensors[i].role.trained();
+        for (piece, param) in self.core.pieces(i) {
+            let moments = if trained { piece.floats.len() } else { 0 };
+            let second = if self.config.optimizer == OptimizerKind::Sgd { 0 } else { moments };
+            let mut param = write(param);
+            (param.m, param.v) = (vec![0.0; moments], vec![0.0; second]);
+            param.value = value[piece.floats.clone()].to_vec();
+        }
     }
 
     /// Brings all kernels into the order of this processor.

@@ -5,6 +5,7 @@
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+pub(crate) mod halving;
 #[cfg(target_arch = "aarch64")]
 mod neon;
 mod scalar;
@@ -49,6 +50,11 @@ pub(crate) trait Isa: Copy {
     fn eq(self, a: Self::V, b: Self::V, yes: Self::V, no: Self::V) -> Self::V;
     /// v where v > 0, else v · slope.
     fn leaky(self, v: Self::V, slope: Self::V) -> Self::V;
+    /// Begins to fetch what is `ahead` floats behind the start of `x`, if that is anything.
+    #[inline(always)]
+    fn fetch(self, x: &[f32], ahead: usize) {
+        let _ = (x, ahead);
+    }
     /// The first `n` lanes (all, if there are fewer).
     fn first(self, n: usize) -> Self::M;
     /// # Safety

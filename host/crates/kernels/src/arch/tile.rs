@@ -10,7 +10,7 @@ use super::Isa;
 /// y[r, c, :] = act(bias + Σ over taps t and i < run of x[r, c, t, i] · w[t, i, :]).
 ///
 /// A convolution row (S × C contiguous floats) is a tap; a dense layer has one tap. All steps
-/// are in floats.
+/// are in floats. `onto` goes on with the sums that y holds.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Gather {
     pub(crate) rows: usize,
@@ -25,6 +25,7 @@ pub(crate) struct Gather {
     pub(crate) tap_step: usize,
     pub(crate) run: usize,
     pub(crate) k: usize,
+    pub(crate) onto: bool,
 }
 
 /// dw[t, i, :] += Σ over r, c of x[r, c, t, i] · dy[r, c, :], in bands of `band` rows.
@@ -114,10 +115,17 @@ pub(super) use with_rows;
 /// What a gathered sum gets before it is stored.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Finish<'a> {
+    /// One factor a column, or none.
+    pub(crate) scale: Option<&'a [f32]>,
     /// One value a column, or nothing.
     pub(crate) bias: Option<&'a [f32]>,
     /// Factor of negative sums: 1 for none, 0 for ReLU.
     pub(crate) slope: f32,
+}
+
+impl Finish<'_> {
+    /// Leaves the sums as they are.
+    pub(crate) const NONE: Self = Self { scale: None, bias: None, slope: 1.0 };
 }
 
 /// Runs a [`Gather`]; `w` is packed in panels of two vectors, see `pack`.
@@ -141,7 +149,8 @@ pub(crate) fn gather<I: Isa>(
     let panel = g.taps.checked_mul(g.run).and_then(|n| n.checked_mul(width));
     let panel = panel.expect("a panel fits in usize");
     assert!(panel.checked_mul(g.k.div_ceil(width)) == Some(w.len()), "weights of another shape");
-    assert!(finish.bias.is_none_or(|bias| bias.len() == g.k), "bias of another shape");
+    let fits = |row: Option<&[f32]>| row.is_none_or(|row| row.len() == g.k);
+    assert!(fits(finish.bias) && fits(finish.scale), "scale or bias of another shape");
     let pixels = g.rows * g.cols;
     for block in 0..g.k.div_ceil(width) {
         let columns = (g.k - block * width).min(width);
@@ -195,6 +204,18 @@ unsafe fn gather_tile<I: Isa, const P: usize>(
         }
     }
     let mut acc = [[isa.zero(); 2]; P];
+    if g.onto {
+        let masks = [isa.first(out.columns), isa.first(out.columns.saturating_sub(I::LANES))];
+        for p in 0..P {
+            for half in 0..2 {
+                // SAFETY: within `y`, as asserted in `gather`; the mask leaves the block's columns.
+                acc[p][half] = unsafe {
+                    let from = y.as_ptr().wrapping_add(to[p] + half * I::LANES);
+                    isa.load_some(from, masks[half])
+                };
+            }
+        }
+    }
     let mut w = w.as_ptr();
     for tap in 0..g.taps {
         for i in 0..g.run {
@@ -226,7 +247,7 @@ unsafe fn gather_tile<I: Isa, const P: usize>(
     }
 }
 
-/// Adds the bias from column `first`, applies the activation and stores up to `columns` of a vector.
+/// Applies scale and bias from column `first` and the activation and stores up to `columns` of a vector.
 #[inline(always)]
 unsafe fn finish_half<I: Isa, const P: usize>(
     isa: I,
@@ -242,15 +263,20 @@ unsafe fn finish_half<I: Isa, const P: usize>(
         Some(bias) => unsafe { isa.load_some(bias.as_ptr().add(first), mask) },
         None => isa.zero(),
     };
+    let scale = match finish.scale {
+        // SAFETY: as for the bias.
+        Some(scale) => unsafe { isa.load_some(scale.as_ptr().add(first), mask) },
+        None => isa.splat(1.0),
+    };
     // Masked stores of AVX2 take tens of cycles on some processors: whole vectors do without.
     if columns >= I::LANES {
         for p in 0..P {
             // SAFETY: the caller has a vector at each place.
-            unsafe { isa.store(y.add(to[p]), isa.leaky(isa.add(sums[p], bias), slope)) };
+            unsafe { isa.store(y.add(to[p]), isa.leaky(isa.fma(sums[p], scale, bias), slope)) };
         }
     } else {
         for p in 0..P {
-            let sum = isa.leaky(isa.add(sums[p], bias), slope);
+            let sum = isa.leaky(isa.fma(sums[p], scale, bias), slope);
             // SAFETY: the caller has the mask's floats at each place.
             unsafe { isa.store_some(y.add(to[p]), sum, mask) };
         }

@@ -1,4 +1,5 @@
-//! The passes of Winograd's F(4 × 4, 3 × 3): tiles into 36 planes, products of planes, and back.
+//! The passes of Winograd's F(4 × 4, 3 × 3): tiles into 36 planes, products of planes, and back. How
+//! tiles of stride 2 become planes is `halving`'s business.
 //!
 //! Lavin and Gray (arXiv 1509.09308), but at the points 0, ±√½, ±√2 and ∞, whose powers stay closer
 //! together: a quarter of the error of 0, ±1, ±2, ∞ (3.7e-5 → 0.9e-5 of rms over 128 channels, both
@@ -35,6 +36,8 @@ pub(crate) struct Tiles {
     pub(crate) across: usize,
     /// The corner of image 0's first tile.
     pub(crate) base: usize,
+    /// Pixels from a tile to the next, each way.
+    pub(crate) side: usize,
     pub(crate) image: usize,
     pub(crate) row: usize,
     pub(crate) pixel: usize,
@@ -49,14 +52,14 @@ impl Tiles {
         let each = self.down * self.across;
         let (image, t) = (t / each, t % each);
         let (y, x) = (t / self.across, t % self.across);
-        self.base + image * self.image + SIDE * (y * self.row + x * self.pixel)
+        self.base + image * self.image + self.side * (y * self.row + x * self.pixel)
     }
 
     /// The end of what all tiles touch, `side` pixels each way from a corner.
     fn end(&self, side: usize) -> usize {
         let images = self.count.div_ceil(self.down * self.across);
-        let down = SIDE * (self.down - 1) + side;
-        let across = SIDE * (self.across - 1) + side;
+        let down = self.side * (self.down - 1) + side;
+        let across = self.side * (self.across - 1) + side;
         let walk = [(images, self.image), (down, self.row), (across, self.pixel)];
         extent(self.base, &walk, self.c)
     }
@@ -121,15 +124,16 @@ unsafe fn put_row<I: Isa, const MASKED: bool>(
     }
 }
 
-/// A transform of tiles into 36 planes.
+/// A transform of tiles into planes.
 pub(crate) trait IntoPlanes {
     /// Pixels each way that a tile reads from its corner on.
     const SIDE: usize;
+    const PLANES: usize;
 
     /// One tile and one vector of channels.
     ///
     /// # Safety
-    /// SIDE × SIDE pixels are readable at `x` and 36 planes writable at `v`, for the mask's channels.
+    /// SIDE × SIDE pixels are readable at `x` and the planes writable at `v`, for the mask's channels.
     unsafe fn tile<I: Isa, const MASKED: bool>(
         isa: I,
         x: *const f32,
@@ -140,7 +144,7 @@ pub(crate) trait IntoPlanes {
     );
 }
 
-/// Transforms the tiles in `range` of `x`; `v` is [36][tiles][c] with a gap between planes.
+/// Transforms the tiles in `range` of `x`; `v` is [planes][tiles][c] with a gap between planes.
 #[inline(always)]
 pub(crate) fn into_planes<I: Isa, T: IntoPlanes>(
     isa: I,
@@ -151,7 +155,7 @@ pub(crate) fn into_planes<I: Isa, T: IntoPlanes>(
 ) {
     let (c, plane) = (at.c, plane(range.len(), at.c));
     assert!(range.end <= at.count && at.end(T::SIDE) <= x.len(), "values shorter than their shape");
-    assert!(PLANES * plane <= v.len(), "planes shorter than their shape");
+    assert!(T::PLANES * plane <= v.len(), "planes shorter than their shape");
     for (i, t) in range.enumerate() {
         let (from, to) = (at.corner(t), i * c);
         let (mut first, steps) = (0, (at.row, at.pixel));
@@ -178,6 +182,7 @@ pub(crate) struct Spread;
 
 impl IntoPlanes for Spread {
     const SIDE: usize = PATCH;
+    const PLANES: usize = PLANES;
 
     #[inline(always)]
     unsafe fn tile<I: Isa, const MASKED: bool>(
@@ -296,49 +301,101 @@ fn gather_four<I: Isa>(isa: I, m: [I::V; 6]) -> [I::V; 4] {
     ]
 }
 
-/// What is added to a block of channels, and the activation.
+/// What a block of channels is multiplied by, what is added, and the activation.
 #[derive(Clone, Copy)]
-struct End<I: Isa> {
+pub(crate) struct End<I: Isa> {
+    scale: I::V,
     bias: I::V,
     slope: I::V,
     mask: I::M,
 }
 
-#[inline(always)]
-unsafe fn collect_tile<I: Isa, const MASKED: bool>(
-    isa: I,
-    m: *const f32,
-    plane: usize,
-    end: End<I>,
-    y: *mut f32,
-    (row, pixel): (usize, usize),
-) {
-    let mut t = [[isa.zero(); PATCH]; SIDE];
-    for j in 0..PATCH {
-        let mut column = [isa.zero(); PATCH];
-        for i in 0..PATCH {
-            // SAFETY: the caller has 36 planes of whole vectors at `m`.
-            column[i] = unsafe { isa.load(m.add((i * PATCH + j) * plane)) };
-        }
-        let rows = gather_four(isa, column);
-        for i in 0..SIDE {
-            t[i][j] = rows[i];
-        }
+impl<I: Isa> End<I> {
+    /// Stores one pixel's channels.
+    ///
+    /// # Safety
+    /// The floats of the mask's lanes are writable at `y`, all of them if not MASKED.
+    #[inline(always)]
+    pub(super) unsafe fn put<const MASKED: bool>(&self, isa: I, y: *mut f32, value: I::V) {
+        let value = isa.leaky(isa.fma(value, self.scale, self.bias), self.slope);
+        // SAFETY: the caller's.
+        unsafe { store::<I, MASKED>(isa, y, value, self.mask) };
     }
-    for i in 0..SIDE {
-        let values = gather_four(isa, t[i]);
-        for j in 0..SIDE {
-            let value = isa.leaky(isa.add(values[j], end.bias), end.slope);
-            // SAFETY: the caller has 4 × 4 pixels at `y`.
-            unsafe { store::<I, MASKED>(isa, y.add(i * row + j * pixel), value, end.mask) };
+}
+
+/// A way from the planes of products to a tile of outputs, and how it multiplies planes.
+pub(crate) trait FromPlanes {
+    /// What made the planes that were multiplied.
+    type Into: IntoPlanes;
+    /// Pixels each way that a tile writes from its corner on.
+    const SIDE: usize;
+
+    /// The planes that plane `p` of the weights multiplies.
+    fn planes(p: usize) -> Range<usize>;
+
+    /// One tile and one vector of channels.
+    ///
+    /// # Safety
+    /// The planes are readable at `m` as whole vectors, SIDE × SIDE pixels writable at `y` for the
+    /// channels of the end's mask.
+    unsafe fn tile<I: Isa, const MASKED: bool>(
+        isa: I,
+        m: *const f32,
+        plane: usize,
+        end: End<I>,
+        y: *mut f32,
+        steps: (usize, usize),
+    );
+}
+
+/// Stride 1, with [`Spread`].
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Gathered;
+
+impl FromPlanes for Gathered {
+    type Into = Spread;
+    const SIDE: usize = SIDE;
+
+    #[inline(always)]
+    fn planes(p: usize) -> Range<usize> {
+        p..p + 1
+    }
+
+    #[inline(always)]
+    unsafe fn tile<I: Isa, const MASKED: bool>(
+        isa: I,
+        m: *const f32,
+        plane: usize,
+        end: End<I>,
+        y: *mut f32,
+        (row, pixel): (usize, usize),
+    ) {
+        let mut t = [[isa.zero(); PATCH]; SIDE];
+        for j in 0..PATCH {
+            let mut column = [isa.zero(); PATCH];
+            for i in 0..PATCH {
+                // SAFETY: the caller has 36 planes of whole vectors at `m`.
+                column[i] = unsafe { isa.load(m.add((i * PATCH + j) * plane)) };
+            }
+            let rows = gather_four(isa, column);
+            for i in 0..SIDE {
+                t[i][j] = rows[i];
+            }
+        }
+        for i in 0..SIDE {
+            let values = gather_four(isa, t[i]);
+            for j in 0..SIDE {
+                // SAFETY: the caller has 4 × 4 pixels at `y`.
+                unsafe { end.put::<MASKED>(isa, y.add(i * row + j * pixel), values[j]) };
+            }
         }
     }
 }
 
 /// y = act(Aᵀ m A + bias) for the tiles in `range` and one panel of channels from `first`;
-/// `m` is [36][tiles][panel] with a gap between planes.
+/// `m` is [planes][tiles][panel] with a gap between planes.
 #[inline(always)]
-pub(crate) fn collect<I: Isa>(
+pub(crate) fn collect<I: Isa, T: FromPlanes>(
     isa: I,
     at: &Tiles,
     range: Range<usize>,
@@ -348,9 +405,10 @@ pub(crate) fn collect<I: Isa>(
 ) {
     let width = 2 * I::LANES;
     let plane = plane(range.len(), width);
-    assert!(range.end <= at.count && at.end(SIDE) <= y.len(), "output shorter than its shape");
-    assert!(PLANES * plane <= m.len(), "planes shorter than their shape");
-    assert!(first < at.c && finish.bias.is_none_or(|bias| bias.len() == at.c), "bias too short");
+    assert!(range.end <= at.count && at.end(T::SIDE) <= y.len(), "output shorter than its shape");
+    assert!(T::Into::PLANES * plane <= m.len(), "planes shorter than their shape");
+    let fits = |row: Option<&[f32]>| row.is_none_or(|row| row.len() == at.c);
+    assert!(first < at.c && fits(finish.bias) && fits(finish.scale), "scale or bias too short");
     let slope = isa.splat(finish.slope);
     for half in 0..2 {
         let channel = first + half * I::LANES;
@@ -363,7 +421,12 @@ pub(crate) fn collect<I: Isa>(
             Some(bias) => unsafe { isa.load_some(bias.as_ptr().add(channel), mask) },
             None => isa.zero(),
         };
-        let end = End { bias, slope, mask };
+        let scale = match finish.scale {
+            // SAFETY: as for the bias.
+            Some(scale) => unsafe { isa.load_some(scale.as_ptr().add(channel), mask) },
+            None => isa.splat(1.0),
+        };
+        let end = End { scale, bias, slope, mask };
         for (i, t) in range.clone().enumerate() {
             // SAFETY: the asserts above cover all planes and pixels; the mask leaves `c` channels.
             unsafe {
@@ -371,9 +434,9 @@ pub(crate) fn collect<I: Isa>(
                 let y = y.as_mut_ptr().add(at.corner(t) + channel);
                 let steps = (at.row, at.pixel);
                 if at.c - channel >= I::LANES {
-                    collect_tile::<I, false>(isa, m, plane, end, y, steps);
+                    T::tile::<I, false>(isa, m, plane, end, y, steps);
                 } else {
-                    collect_tile::<I, true>(isa, m, plane, end, y, steps);
+                    T::tile::<I, true>(isa, m, plane, end, y, steps);
                 }
             }
         }

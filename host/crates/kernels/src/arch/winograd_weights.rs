@@ -3,9 +3,11 @@
 #![expect(unsafe_code, reason = "raw pointers in the tiles, behind one assert on all extents")]
 #![expect(clippy::needless_range_loop, reason = "i and j name rows and columns of a tile")]
 
+use std::ops::Range;
+
 use super::Isa;
 use super::tile::{next_rows, with_rows};
-use super::winograd::{A, B, IntoPlanes, PATCH, PLANES, SIDE, load, plane, store};
+use super::winograd::{A, B, IntoPlanes, PATCH, PLANES, SIDE, Spread, load, plane, store};
 
 /// H · d for four values: a polynomial of degree three at the six points.
 #[inline(always)]
@@ -30,6 +32,7 @@ pub(crate) struct Widen;
 
 impl IntoPlanes for Widen {
     const SIDE: usize = SIDE;
+    const PLANES: usize = PLANES;
 
     #[inline(always)]
     unsafe fn tile<I: Isa, const MASKED: bool>(
@@ -82,26 +85,64 @@ fn filter_six<I: Isa>(isa: I, g: [I::V; 3]) -> [I::V; 6] {
     ]
 }
 
+/// Between three weights and their six values; both ways of a filter.
+pub(crate) trait Filter {
+    /// What made the planes of inputs, and that of the outputs' gradients.
+    type Spread: IntoPlanes;
+    type Widen: IntoPlanes;
+
+    /// G · g.
+    fn six<I: Isa>(isa: I, g: [I::V; 3]) -> [I::V; 6];
+    /// Gᵀ · m.
+    fn three<I: Isa>(isa: I, m: [I::V; 6]) -> [I::V; 3];
+    /// The planes of inputs that plane `p` of the weights multiplies.
+    fn planes(p: usize) -> Range<usize>;
+}
+
+/// Stride 1.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Whole;
+
+impl Filter for Whole {
+    type Spread = Spread;
+    type Widen = Widen;
+
+    #[inline(always)]
+    fn six<I: Isa>(isa: I, g: [I::V; 3]) -> [I::V; 6] {
+        filter_six(isa, g)
+    }
+
+    #[inline(always)]
+    fn three<I: Isa>(isa: I, m: [I::V; 6]) -> [I::V; 3] {
+        gather_three(isa, m)
+    }
+
+    #[inline(always)]
+    fn planes(p: usize) -> Range<usize> {
+        p..p + 1
+    }
+}
+
 /// G g Gᵀ of one vector of filters.
 #[inline(always)]
-fn filter<I: Isa>(isa: I, g: [[I::V; 3]; 3]) -> [[I::V; 6]; 6] {
+fn filter<I: Isa, T: Filter>(isa: I, g: [[I::V; 3]; 3]) -> [[I::V; 6]; 6] {
     let mut columns = [[isa.zero(); 3]; 6];
     for j in 0..3 {
-        let column = filter_six(isa, [g[0][j], g[1][j], g[2][j]]);
+        let column = T::six(isa, [g[0][j], g[1][j], g[2][j]]);
         for i in 0..6 {
             columns[i][j] = column[i];
         }
     }
     let mut u = [[isa.zero(); 6]; 6];
     for i in 0..6 {
-        u[i] = filter_six(isa, columns[i]);
+        u[i] = T::six(isa, columns[i]);
     }
     u
 }
 
 /// Writes the transform of some channels' filters `g` [3][3] into `panel` [36][plane] at `at`.
 #[inline(always)]
-pub(crate) fn put_filter<I: Isa>(
+pub(crate) fn put_filter<I: Isa, T: Filter>(
     isa: I,
     g: [[I::V; 3]; 3],
     at: usize,
@@ -109,7 +150,7 @@ pub(crate) fn put_filter<I: Isa>(
     panel: &mut [f32],
 ) {
     assert!(35 * plane + at + I::LANES <= panel.len(), "panel of another shape");
-    let u = filter(isa, g);
+    let u = filter::<I, T>(isa, g);
     for p in 0..PLANES {
         // SAFETY: within `panel`, as asserted.
         unsafe { isa.store(panel.as_mut_ptr().add(p * plane + at), u[p / 6][p % 6]) };
@@ -142,10 +183,10 @@ pub(crate) const fn block_len(rows: usize, lanes: usize) -> usize {
     PLANES * rows * 2 * lanes
 }
 
-/// dw [3, 3, c, k] += Aᵀ (Σ over tiles of v · uᵀ) A; `v` is [36][tiles][c] from `Spread`, `u` is
-/// [36][tiles][k] from [`Widen`]. `fresh` replaces what is there.
+/// dw [3, 3, c, k] += Gᵀ (Σ over tiles of v · uᵀ) G; `v` is [planes][tiles][c] from the filter's spread,
+/// `u` is [planes][tiles][k] from its widen. `fresh` replaces what is there.
 #[inline(always)]
-pub(crate) fn sum_weights<I: Isa>(
+pub(crate) fn sum_weights<I: Isa, T: Filter>(
     isa: I,
     (tiles, c, k): (usize, usize, usize),
     (v, u): (&[f32], &[f32]),
@@ -154,7 +195,8 @@ pub(crate) fn sum_weights<I: Isa>(
     block: &mut [f32],
 ) {
     let (width, steps) = (2 * I::LANES, (plane(tiles, c), plane(tiles, k)));
-    assert!(v.len() >= PLANES * steps.0 && u.len() >= PLANES * steps.1, "planes too short");
+    let planes = T::Spread::PLANES;
+    assert!(v.len() >= planes * steps.0 && u.len() >= planes * steps.1, "planes too short");
     assert!(dw.len() == 9 * c * k, "weight gradient of another shape");
     assert!(block.len() >= block_len(I::ROWS, I::LANES), "block too short");
     let block = block.as_mut_ptr();
@@ -167,10 +209,11 @@ pub(crate) fn sum_weights<I: Isa>(
                 // SAFETY: the asserts above cover all planes, and `dw` as a whole.
                 unsafe {
                     for p in 0..PLANES {
-                        let v = v.as_ptr().add(p * steps.0 + part.c);
-                        let u = u.as_ptr().add(p * steps.1 + part.k);
+                        let planes = T::planes(p);
+                        let v = v.as_ptr().add(planes.start * steps.0 + part.c);
+                        let u = u.as_ptr().add(planes.start * steps.1 + part.k);
                         let sums = block.add(p * P * width);
-                        let steps = (tiles, c, k);
+                        let steps = Steps { planes: planes.len(), tiles, c, k };
                         if part.columns == width {
                             sum_tile::<I, P, false>(isa, steps, v, u, width, sums);
                         } else {
@@ -180,7 +223,8 @@ pub(crate) fn sum_weights<I: Isa>(
                     for row in 0..P {
                         let sums = block.add(row * width);
                         let to = dw.as_mut_ptr().add((part.c + row) * k + part.k);
-                        turn_back(isa, (sums, P * width), fresh, (to, c * k), part.columns);
+                        let sums = (sums.cast_const(), P * width);
+                        turn_back::<I, T>(isa, sums, fresh, (to, c * k), part.columns);
                     }
                 }
             });
@@ -189,10 +233,19 @@ pub(crate) fn sum_weights<I: Isa>(
     }
 }
 
+/// How the sums of some planes walk: rows of `c` values by rows of `k`, and the gap after each plane.
+#[derive(Clone, Copy)]
+struct Steps {
+    planes: usize,
+    tiles: usize,
+    c: usize,
+    k: usize,
+}
+
 #[inline(always)]
 unsafe fn sum_tile<I: Isa, const P: usize, const MASKED: bool>(
     isa: I,
-    (tiles, c, k): (usize, usize, usize),
+    steps: Steps,
     mut v: *const f32,
     mut u: *const f32,
     columns: usize,
@@ -200,18 +253,21 @@ unsafe fn sum_tile<I: Isa, const P: usize, const MASKED: bool>(
 ) {
     let masks = [isa.first(columns), isa.first(columns.saturating_sub(I::LANES))];
     let mut acc = [[isa.zero(); 2]; P];
-    for _ in 0..tiles {
-        // SAFETY: the caller has `tiles` rows of P values at `v` and of `columns` at `u`.
-        unsafe {
-            let u0 = load::<I, MASKED>(isa, u, masks[0]);
-            let u1 = load::<I, MASKED>(isa, u.wrapping_add(I::LANES), masks[1]);
-            for p in 0..P {
-                let b = isa.splat(*v.add(p));
-                acc[p][0] = isa.fma(b, u0, acc[p][0]);
-                acc[p][1] = isa.fma(b, u1, acc[p][1]);
+    for _ in 0..steps.planes {
+        for _ in 0..steps.tiles {
+            // SAFETY: the caller has `tiles` rows of P values at `v` and of `columns` at `u` in each plane.
+            unsafe {
+                let u0 = load::<I, MASKED>(isa, u, masks[0]);
+                let u1 = load::<I, MASKED>(isa, u.wrapping_add(I::LANES), masks[1]);
+                for p in 0..P {
+                    let b = isa.splat(*v.add(p));
+                    acc[p][0] = isa.fma(b, u0, acc[p][0]);
+                    acc[p][1] = isa.fma(b, u1, acc[p][1]);
+                }
             }
+            (v, u) = (v.wrapping_add(steps.c), u.wrapping_add(steps.k));
         }
-        (v, u) = (v.wrapping_add(c), u.wrapping_add(k));
+        (v, u) = (v.wrapping_add(plane(0, steps.c)), u.wrapping_add(plane(0, steps.k)));
     }
     for p in 0..P {
         for half in 0..2 {
@@ -223,7 +279,7 @@ unsafe fn sum_tile<I: Isa, const P: usize, const MASKED: bool>(
 
 /// One row of a block to its nine weights each, `step` floats apart.
 #[inline(always)]
-unsafe fn turn_back<I: Isa>(
+unsafe fn turn_back<I: Isa, T: Filter>(
     isa: I,
     (sums, plane): (*const f32, usize),
     fresh: bool,
@@ -241,13 +297,13 @@ unsafe fn turn_back<I: Isa>(
                 // SAFETY: the caller has 36 planes of whole vectors at `sums`.
                 column[i] = unsafe { isa.load(sums.add(at)) };
             }
-            let rows = gather_three(isa, column);
+            let rows = T::three(isa, column);
             for i in 0..3 {
                 t[i][j] = rows[i];
             }
         }
         for i in 0..3 {
-            let row = gather_three(isa, t[i]);
+            let row = T::three(isa, t[i]);
             for j in 0..3 {
                 // SAFETY: the caller has nine rows of `columns` weights at `dw`.
                 unsafe {

@@ -120,7 +120,7 @@ impl Problem {
         let y = on_all("forward", |cpu| {
             let mut packed = vec![9.0; conv::packed_len(cpu, 9 * c, k)];
             conv::pack(cpu, &self.w, k, &mut packed);
-            let layer = Layer { packed: &packed, bias: &vec![0.0; k], slope: 1.0 };
+            let layer = Layer { packed: &packed, scale: None, bias: &vec![0.0; k], slope: 1.0 };
             let mut y = vec![7.0; out.len() * self.images];
             for (x, y) in self.x.chunks(from.len()).zip(y.chunks_mut(out.len())) {
                 conv::forward(cpu, conv, x, layer, out, y);
@@ -175,12 +175,22 @@ impl Problem {
     }
 
     pub(crate) fn tiled_forward(&self, wino: Winograd, bias: &[f32], slope: f32) -> Vec<f32> {
+        self.scaled_forward(wino, None, bias, slope)
+    }
+
+    pub(crate) fn scaled_forward(
+        &self,
+        wino: Winograd,
+        scale: Option<&[f32]>,
+        bias: &[f32],
+        slope: f32,
+    ) -> Vec<f32> {
         on_all("forward", |cpu| {
             let mut packed = vec![9.0; wino.packed_len(cpu)];
             winograd::pack(cpu, wino, &self.w, &mut packed);
             let out = self.conv.output();
             let mut y = vec![7.0; out.len() * self.images];
-            let layer = Layer { packed: &packed, bias, slope };
+            let layer = Layer { packed: &packed, scale, bias, slope };
             let (x, to) = (Stack::new(self.conv.input, &self.x), StackMut::new(out, &mut y));
             let scratch = &mut vec![5.0; wino.scratch_len(cpu, self.images)];
             winograd::forward(cpu, wino, x, layer, to, scratch);

@@ -1,8 +1,7 @@
 //! Against central differences of the loss: (f(x + h) - f(x - h)) / 2h.
 
-use super::{EVERY_KIND, TILED, config, corners, gradients};
+use super::{EVERY_KIND, TILED, array, config, corners, gradients, set};
 use crate::config::TrainerConfig;
-use crate::core::{read, write};
 use crate::data::Images;
 use crate::trainer::{Batch, Trainer};
 
@@ -34,9 +33,9 @@ fn compare(config: TrainerConfig, side: usize) {
         let largest = gradient.iter().fold(1e-4_f32, |most, g| most.max(g.abs()));
         let stride = (gradient.len() / 7).max(1);
         for at in (0..gradient.len()).step_by(stride) {
-            let before = read(&trainer.core.params[i]).value[at];
+            let before = array(&trainer, i, |param| &param.value)[at];
             let moved = |by: f32| {
-                write(&trainer.core.params[i]).value[at] = before + by;
+                set(&trainer, i, at, before + by);
                 trainer.pack();
                 loss()
             };

@@ -7,8 +7,7 @@
 
 use safetensors::SafeTensors;
 
-use super::{config, gradients};
-use crate::core::{read, write};
+use super::{array, config, gradients, set};
 use crate::data::Images;
 use crate::network::Role;
 use crate::trainer::{Batch, Trainer};
@@ -67,7 +66,7 @@ impl Golden {
     fn trainer(&self) -> Trainer {
         let trainer = Trainer::new(config(&self.model())).unwrap();
         for (i, tensor) in trainer.core.network.tensors.iter().enumerate() {
-            trainer.set(i, self.floats(&format!("init/{}", tensor.name)));
+            trainer.set(i, &self.floats(&format!("init/{}", tensor.name)));
         }
         trainer.pack();
         trainer
@@ -127,16 +126,15 @@ fn compare(name: &str) {
     }
     for (i, tensor) in trainer.core.network.tensors.iter().enumerate() {
         if tensor.role.trained() && golden.cancelled(&tensor.name).is_none() {
-            let param = read(&trainer.core.params[i]);
             close(
                 &tensor.name,
-                &param.m,
+                &array(&trainer, i, |param| &param.m),
                 &golden.floats(&format!("step5/adam.m.{}", tensor.name)),
                 5e-3,
             );
             close(
                 &tensor.name,
-                &param.v,
+                &array(&trainer, i, |param| &param.v),
                 &golden.floats(&format!("step5/adam.v.{}", tensor.name)),
                 5e-3,
             );
@@ -150,7 +148,7 @@ fn state(golden: &Golden, trainer: &Trainer, step: u32) {
         if golden.cancelled(&tensor.name).is_some() {
             continue;
         }
-        let got = read(&trainer.core.params[i]).value.clone();
+        let got = array(trainer, i, |param| &param.value);
         let want = golden.floats(&format!("step{step}/{}", tensor.name));
         let far = got.iter().zip(&want).map(|(got, want)| (got - want).abs()).fold(0.0, f32::max);
         let bound = match tensor.role {
@@ -183,7 +181,8 @@ fn plain_network_is_that_of_keras() {
 fn a_wrong_weight_would_show() {
     let golden = Golden::open("plain-small");
     let mut trainer = golden.trainer();
-    write(&trainer.core.params[0]).value[5] += 0.01;
+    let weight = array(&trainer, 0, |param| &param.value)[5];
+    set(&trainer, 0, 5, weight + 0.01);
     trainer.pack();
     let logits = trainer.logits(&golden.bytes("images")).unwrap();
     assert!(distance(&logits, &golden.floats("infer/logits"), 1e-3) > 2e-5);

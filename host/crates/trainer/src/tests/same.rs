@@ -42,6 +42,33 @@ fn threads_change_nothing() {
     }
 }
 
+/// A dense kernel of several pieces, the last of another length, which threads share.
+const WIDE: &str = r#"
+name = "wide"
+input = [8, 8, 3]
+layer = [
+    { kind = "flatten" }, { kind = "dense", units = 700 }, { kind = "relu" },
+    { kind = "dense", units = 130 }, { kind = "batch_norm" }, { kind = "relu" },
+    { kind = "dense", units = 4 },
+]
+"#;
+
+#[test]
+fn pieces_of_dense_kernels_change_nothing() {
+    let wide = busy_with(WIDE);
+    let whole = trained(wide.clone(), 2);
+    assert!(whole.core.params.len() >= whole.core.network.tensors.len() + 2, "several pieces");
+    let config = TrainerConfig { threads: Some(1), kernels: Kernels::Portable, ..wide.clone() };
+    assert_eq!(trained(config, 2).state_digest(), whole.state_digest());
+    let mut restored = Trainer::restore(&trained(wide, 1).snapshot(), Some(5)).unwrap();
+    assert_eq!(
+        restored.snapshot(),
+        Trainer::restore(&restored.snapshot(), None).unwrap().snapshot()
+    );
+    epoch(&mut restored, &corners(70, 8), &small());
+    assert_eq!(restored.state_digest(), whole.state_digest());
+}
+
 #[test]
 fn kernels_change_nothing() {
     for busy in all_busy() {
