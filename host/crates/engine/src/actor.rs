@@ -115,10 +115,10 @@ impl Session {
     ) -> Result<ActorHandle, Failure> {
         let need = Need { cpus_milli: 0, memory_bytes: spec.limits.memory_bytes.unwrap_or(0) };
         let mut state = self.inner.lock();
-        if let Some(why) = never_fits(&state.core, need, &format!("actor `{}`", spec.name)) {
+        if let Some(why) = never_fits(&state.core, need, &format_args!("actor `{}`", spec.name)) {
             return Err(Failure::new(FailureKind::Invalid, why));
         }
-        let actor = ActorId(state.new_id());
+        let actor = ActorId(self.inner.new_id());
         let new = NewActor {
             actor,
             session: self.shell.id,

@@ -40,7 +40,7 @@ pub fn misfits(engine: &Engine, pipeline: &Pipeline) -> Vec<String> {
     let actors = pipeline.actors.iter().filter_map(|actor| {
         let cpus_milli = actor.limits.cpus.map_or(0, milli);
         let need = Need { cpus_milli, memory_bytes: 0 };
-        never_fits(&state.core, need, &format!("actor `{}`", actor.name))
+        never_fits(&state.core, need, &format_args!("actor `{}`", actor.name))
     });
     stages.chain(actors).collect()
 }
@@ -345,7 +345,7 @@ impl<'r> Driver<'r> {
         });
         let done = self.kept.contains(&stage).then(|| self.left.finished.remove(&stage));
         let done = done.map(Option::unwrap_or_default);
-        let unit = UnitId(self.session.inner.lock().new_id());
+        let unit = UnitId(self.session.inner.new_id());
         let done = done.map(|(object, runtime_s)| {
             // Where there is no memory for it, it is made again when somebody reads it.
             let insert = |object| self.session.inner.objects.insert(unit, object).is_ok();

@@ -213,7 +213,7 @@ impl Session {
             })
         });
         let mut state = inner.lock();
-        let id = SessionId(state.new_id());
+        let id = SessionId(inner.new_id());
         let rules = Rules { recorded, stops_on_failure: config.stops_on_failure };
         state.core.open_session(id, rules, config.policy, Some(names));
         let shell = Arc::new(SessionShell {
@@ -273,9 +273,7 @@ impl Session {
 
     /// Puts an object into the store. Fails where there is no memory for it.
     pub fn put(&self, object: Object) -> Result<ObjectRef, Failure> {
-        let mut state = self.inner.lock();
-        let unit = UnitId(state.new_id());
-        drop(state);
+        let unit = UnitId(self.inner.new_id());
         self.inner.objects.insert(unit, object)?;
         let stage = StageRef { name: "put".to_owned(), index: 0, repeated: false };
         let spec = Arc::new(crate::task::plain_spec("put"));

@@ -1,7 +1,7 @@
 //! The shell around the core: whoever brings an event takes the lock, lets the core decide, and carries
 //! out what it says. There is no thread of its own that a task would have to pass through.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread::JoinHandle;
 use std::time::Instant;
@@ -42,6 +42,7 @@ pub(crate) struct Inner {
     pub(crate) objects: Objects,
     pub(crate) stages: Arc<dyn Stages>,
     timer: Timer,
+    ids: AtomicU64,
     /// Something ended: a mailbox may have room.
     pub(crate) room: Condvar,
 }
@@ -56,18 +57,11 @@ pub(crate) struct State {
     sessions: FxHashMap<SessionId, Arc<SessionShell>>,
     inboxes: FxHashMap<WorkerId, Arc<Inbox>>,
     threads: Vec<JoinHandle<()>>,
-    ids: u64,
     waiting_for_room: usize,
     closed: bool,
 }
 
 impl State {
-    /// A number that was never given before.
-    pub(crate) fn new_id(&mut self) -> u64 {
-        self.ids += 1;
-        self.ids
-    }
-
     pub(crate) fn is_closed(&self) -> bool {
         self.closed
     }
@@ -126,11 +120,22 @@ impl Inner {
             sessions: FxHashMap::default(),
             inboxes: FxHashMap::default(),
             threads: Vec::new(),
-            ids: 0,
             waiting_for_room: 0,
             closed: false,
         };
-        Self { state: Mutex::new(state), objects, stages, timer, room: Condvar::new() }
+        Self {
+            state: Mutex::new(state),
+            objects,
+            stages,
+            timer,
+            ids: AtomicU64::new(1),
+            room: Condvar::new(),
+        }
+    }
+
+    /// A number that was never given before.
+    pub(crate) fn new_id(&self) -> u64 {
+        self.ids.fetch_add(1, Ordering::Relaxed)
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
@@ -283,9 +288,9 @@ impl Inner {
         index: usize,
         object: Object,
     ) -> Result<(), Failure> {
-        let mut state = self.lock();
+        let state = self.lock();
         let item = match state.core.item(stream, index) {
-            StreamItem::New => UnitId(state.new_id()),
+            StreamItem::New => UnitId(self.new_id()),
             StreamItem::Again(item) => item,
             StreamItem::Nowhere => return Ok(()),
         };

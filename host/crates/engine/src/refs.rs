@@ -176,7 +176,8 @@ pub fn wait(
             watched[i] = objects[i].slot().watch(&waiter);
             changed |= !watched[i];
         }
-        if !changed && !waiter.wait(until) {
+        let missing = count.min(objects.len()) - ready.len();
+        if !changed && !waiter.wait_for(missing, until) {
             unwatch(objects, &watched, &waiter);
             return (ready, pending);
         }

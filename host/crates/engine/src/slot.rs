@@ -1,7 +1,8 @@
 //! Where one waits for a unit: its outcome, the objects of a stream, and who is to be woken.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use mobula_contract::{Failure, Receipt};
@@ -13,38 +14,86 @@ const STREAM_AHEAD: usize = 8;
 /// How often a waiting call looks whether it was cancelled.
 const GIVE_UP_POLL: Duration = Duration::from_millis(10);
 
-/// Somebody who waits for any of several slots.
-#[derive(Debug, Default)]
+/// Somebody who waits for some of several slots.
+#[derive(Debug)]
 pub(crate) struct Waiter {
-    hit: Mutex<bool>,
+    hits: AtomicUsize,
+    wanted: AtomicUsize,
+    gate: Mutex<()>,
     changed: Condvar,
+}
+
+impl Default for Waiter {
+    fn default() -> Self {
+        let (gate, changed) = (Mutex::default(), Condvar::default());
+        Self { hits: AtomicUsize::new(0), wanted: AtomicUsize::new(1), gate, changed }
+    }
 }
 
 impl Waiter {
     pub(crate) fn wake(&self) {
-        *lock(&self.hit) = true;
-        self.changed.notify_one();
+        let hits = self.hits.fetch_add(1, Ordering::SeqCst) + 1;
+        if hits >= self.wanted.load(Ordering::SeqCst) {
+            let _gate = lock(&self.gate);
+            self.changed.notify_one();
+        }
     }
 
     /// Waits until woken or the time is over; whether it was woken.
     pub(crate) fn wait(&self, until: Option<Instant>) -> bool {
-        let mut hit = lock(&self.hit);
-        while !*hit {
-            hit = match until {
-                None => self.changed.wait(hit).unwrap_or_else(PoisonError::into_inner),
-                Some(until) => {
-                    let left = until.saturating_duration_since(Instant::now());
-                    if left.is_zero() {
-                        return false;
+        self.wait_for(1, until)
+    }
+
+    /// The same until it was woken so often.
+    pub(crate) fn wait_for(&self, count: usize, until: Option<Instant>) -> bool {
+        self.wanted.store(count, Ordering::SeqCst);
+        let enough = || self.hits.load(Ordering::SeqCst) >= count;
+        if !spin_until(enough) {
+            let mut gate = lock(&self.gate);
+            while !enough() {
+                gate = match until {
+                    None => self.changed.wait(gate).unwrap_or_else(PoisonError::into_inner),
+                    Some(until) => {
+                        let left = until.saturating_duration_since(Instant::now());
+                        if left.is_zero() {
+                            return false;
+                        }
+                        let waited = self.changed.wait_timeout(gate, left);
+                        waited.unwrap_or_else(PoisonError::into_inner).0
                     }
-                    let waited = self.changed.wait_timeout(hit, left);
-                    waited.unwrap_or_else(PoisonError::into_inner).0
-                }
-            };
+                };
+            }
         }
-        *hit = false;
+        self.hits.store(0, Ordering::SeqCst);
         true
     }
+}
+
+/// How long a thread looks before it sleeps. Waking a sleeping processor costs up to 25 µs each way on a
+/// virtual machine (measured on two cores: 49 µs for a task that does nothing, 8 µs with this).
+const SPIN: Duration = Duration::from_micros(40);
+
+/// Looks for a short time whether something has happened; where there is one processor only once.
+pub(crate) fn spin_until(is_so: impl Fn() -> bool) -> bool {
+    static ALONE: OnceLock<bool> = OnceLock::new();
+    let alone =
+        ALONE.get_or_init(|| std::thread::available_parallelism().map_or(1, usize::from) < 2);
+    if is_so() {
+        return true;
+    }
+    if *alone {
+        return false;
+    }
+    let begun = Instant::now();
+    while begun.elapsed() < SPIN {
+        for _ in 0..16 {
+            if is_so() {
+                return true;
+            }
+            std::hint::spin_loop();
+        }
+    }
+    false
 }
 
 /// One unit, as those see it who wait for it.

@@ -203,27 +203,26 @@ impl<'s> Task<'s> {
                 Some(_) => 0,
             },
         };
-        let state = inner.lock();
         let name = &self.spec.name;
-        if let Some(why) = never_fits(&state.core, need, &format!("stage `{name}`")) {
+        let (session, actor) = (self.session.shell.id, self.actor);
+        let state = inner.lock();
+        if let Some(why) = never_fits(&state.core, need, &format_args!("stage `{name}`")) {
             return Err(invalid(why));
         }
-        let (session, actor) = (self.session.shell.id, self.actor);
-        let mut state = inner.wait_for_room(state, |state| {
+        let state = inner.wait_for_room(state, |state| {
             state.core.pending(session) < PENDING_MAX
                 && actor.is_none_or(|actor| state.core.mailbox(actor) < MAILBOX_MAX)
         });
         if state.is_closed() {
             return Err(Failure::new(FailureKind::Cancelled, "the engine has ended"));
         }
-        let unit = UnitId(state.new_id());
         drop(state);
         let index = self.count.fetch_add(1, Ordering::Relaxed);
         let stage = StageRef { name: name.clone(), index, repeated: true };
         let slot = Arc::new(Slot::default());
         let spec = Arc::clone(&self.spec);
         let work = self.session.work(stage, spec, self.inputs.clone(), stream, &slot);
-        let entry = Entry { unit, work, actor, need, given: false };
+        let entry = Entry { unit: UnitId(inner.new_id()), work, actor, need, given: false };
         Ok(self.session.enter(entry, retry(&self.spec.limits), None))
     }
 }
@@ -232,7 +231,11 @@ impl<'s> Task<'s> {
 pub const MAILBOX_MAX: usize = 100_000;
 
 /// Why something can never be admitted, if so.
-pub(crate) fn never_fits(core: &crate::core::Core, need: Need, what: &str) -> Option<String> {
+pub(crate) fn never_fits(
+    core: &crate::core::Core,
+    need: Need,
+    what: &dyn std::fmt::Display,
+) -> Option<String> {
     if core.can_ever_fit(need) {
         return None;
     }

@@ -2,7 +2,7 @@
 //! being dropped.
 
 use std::collections::VecDeque;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -21,7 +21,7 @@ use crate::inner::{ActorWork, Inner, Work};
 use crate::input::gather;
 use crate::objects::Missing;
 use crate::port::{Actor, Call};
-use crate::slot::lock;
+use crate::slot::{lock, spin_until};
 use crate::writer::{Content, Job, SaveJob};
 
 /// What a worker is told.
@@ -36,13 +36,17 @@ pub(crate) enum Order {
 #[derive(Default)]
 pub(crate) struct Inbox {
     orders: Mutex<VecDeque<Order>>,
+    /// How many there are, for who looks without the lock.
+    count: AtomicUsize,
     changed: Condvar,
 }
 
 impl Inbox {
     /// Enters an order, under the engine's lock so that orders keep their order.
     pub(crate) fn push(&self, order: Order) {
-        lock(&self.orders).push_back(order);
+        let mut orders = lock(&self.orders);
+        orders.push_back(order);
+        self.count.store(orders.len(), Ordering::Release);
     }
 
     pub(crate) fn wake(&self) {
@@ -50,9 +54,11 @@ impl Inbox {
     }
 
     fn next(&self) -> Order {
+        spin_until(|| self.count.load(Ordering::Acquire) > 0);
         let mut orders = lock(&self.orders);
         loop {
             if let Some(order) = orders.pop_front() {
+                self.count.store(orders.len(), Ordering::Release);
                 return order;
             }
             orders = self.changed.wait(orders).unwrap_or_else(PoisonError::into_inner);

@@ -1,7 +1,7 @@
 //! Pipelines whose stages run once for each of several things: lists, rows, streams; whatever fails, and
 //! when the host dies in between.
-
 #![expect(clippy::unwrap_used, reason = "tests")]
+
 
 mod common;
 

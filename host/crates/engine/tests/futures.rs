@@ -1,7 +1,5 @@
 //! What a program that embeds the engine can do: submit, get, wait, cancel, stream, share actors.
 
-#![expect(clippy::unwrap_used, reason = "tests")]
-
 mod common;
 
 use std::time::{Duration, Instant};

@@ -1,7 +1,7 @@
 //! What does not fit in memory goes to disk and comes back, what is lost is made again, and no more is
 //! admitted than there is.
-
 #![expect(clippy::unwrap_used, reason = "tests")]
+
 
 mod common;
 
