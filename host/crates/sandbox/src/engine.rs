@@ -12,17 +12,18 @@ use crate::bindings::{Plugin as World, PluginPre};
 use crate::cache::Cache;
 use crate::clock;
 use crate::error::SandboxError;
-use crate::limits::{STACK_BYTES, TABLE_ELEMENTS};
+use crate::files;
+use crate::limits::{
+    COMPONENT_BYTES_MAX, INSTANCES, MEMORIES, STACK_BYTES, TABLE_ELEMENTS, TABLES,
+};
 use crate::plugin::{Compiled, Plugin};
 use crate::state::State;
 use crate::world;
 
-/// Bytes of a component, at most: the largest known one, a Python runtime, three times over.
-pub const COMPONENT_BYTES_MAX: usize = 64 << 20;
 /// How often running guests look whether they have to stop.
 const TICK: Duration = Duration::from_millis(5);
-/// Instances that can be alive at one time.
-const INSTANCES: u32 = 256;
+/// Core modules of one component: Python's, the most cut up one, has some thirty.
+const MODULES: u32 = 64;
 /// Linear memory that an instance can ever have; its limit is usually lower.
 const MEMORY_MAX: usize = 4 << 30;
 /// Memory that a place for an instance keeps from one to the next: what ordinary tasks write to.
@@ -76,10 +77,11 @@ impl Sandbox {
     pub fn new(config: SandboxConfig) -> Result<Self, SandboxError> {
         let failed = |e: wasmtime::Error| SandboxError::Engine(format!("{e:#}"));
         let cache = config.cache_dir.map(Cache::open).transpose()?;
-        let engine = Engine::new(&settings()).map_err(failed)?;
+        let engine = Engine::new(&running()).map_err(failed)?;
         let mut linker = Linker::new(&engine);
         wasmtime_wasi::p2::add_to_linker_sync(&mut linker).map_err(failed)?;
         clock::add_to_linker(&mut linker).map_err(failed)?;
+        files::add_to_linker(&mut linker).map_err(failed)?;
         World::add_to_linker::<State, wasmtime::component::HasSelf<State>>(&mut linker, |s| s)
             .map_err(failed)?;
         let ticker = tick(&engine)?;
@@ -139,16 +141,34 @@ impl Sandbox {
             size: bytes.len() as u64,
             imports,
             exports,
+            warm: AtomicBool::new(false),
         })
     }
 }
 
-fn settings() -> Config {
+/// How code is compiled: what a compiler's process has to have in common with us.
+pub(crate) fn compiling() -> Config {
+    let mut config = Config::new();
+    config
+        .epoch_interruption(true)
+        .concurrency_support(false)
+        .wasm_relaxed_simd(false)
+        .max_wasm_stack(STACK_BYTES);
+    config
+}
+
+/// How code is run: the same, in a pool of places for instances.
+fn running() -> Config {
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(INSTANCES)
-        .total_core_instances(INSTANCES * 8)
+        .total_core_instances(INSTANCES * MODULES)
         .total_memories(INSTANCES * 2)
         .total_tables(INSTANCES * 8)
+        // One component cannot take what others need.
+        .max_core_instances_per_component(MODULES)
+        .max_memories_per_component(MEMORIES)
+        .max_tables_per_component(TABLES)
+        .max_tables_per_module(TABLES)
         .max_memory_size(MEMORY_MAX)
         .max_core_instance_size(INSTANCE_BYTES)
         .max_component_instance_size(INSTANCE_BYTES)
@@ -161,13 +181,8 @@ fn settings() -> Config {
         .linear_memory_keep_resident(MEMORY_KEPT)
         .table_keep_resident(TABLE_KEPT)
         .max_unused_warm_slots(WARM);
-    let mut config = Config::new();
-    config
-        .allocation_strategy(InstanceAllocationStrategy::Pooling(pool))
-        .epoch_interruption(true)
-        .concurrency_support(false)
-        .wasm_relaxed_simd(false)
-        .max_wasm_stack(STACK_BYTES);
+    let mut config = compiling();
+    config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
     config
 }
 
