@@ -5,12 +5,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use wasmtime::component::{Component, Linker};
+use wasmtime::component::Linker;
 use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
 
 use crate::bindings::{Plugin as World, PluginPre};
 use crate::cache::Cache;
 use crate::clock;
+use crate::compile::{Compiler, compile};
 use crate::error::SandboxError;
 use crate::files;
 use crate::limits::{
@@ -52,6 +53,7 @@ struct Shared {
     engine: Engine,
     linker: Linker<State>,
     cache: Option<Cache>,
+    compiler: Option<Compiler>,
     _ticker: Ticker,
 }
 
@@ -73,8 +75,18 @@ impl std::fmt::Debug for Sandbox {
 }
 
 impl Sandbox {
-    /// An engine with its ticker thread.
+    /// An engine with its ticker thread. It compiles in this process, where only the parts of a component can
+    /// be bounded, not the time and the memory that compiling them takes.
     pub fn new(config: SandboxConfig) -> Result<Self, SandboxError> {
+        Self::make(config, None)
+    }
+
+    /// The same, but it compiles in processes of their own, which have limits of their own.
+    pub fn with_compiler(config: SandboxConfig, compiler: Compiler) -> Result<Self, SandboxError> {
+        Self::make(config, Some(compiler))
+    }
+
+    fn make(config: SandboxConfig, compiler: Option<Compiler>) -> Result<Self, SandboxError> {
         let failed = |e: wasmtime::Error| SandboxError::Engine(format!("{e:#}"));
         let cache = config.cache_dir.map(Cache::open).transpose()?;
         let engine = Engine::new(&running()).map_err(failed)?;
@@ -85,7 +97,7 @@ impl Sandbox {
         World::add_to_linker::<State, wasmtime::component::HasSelf<State>>(&mut linker, |s| s)
             .map_err(failed)?;
         let ticker = tick(&engine)?;
-        let shared = Shared { engine, linker, cache, _ticker: ticker };
+        let shared = Shared { engine, linker, cache, compiler, _ticker: ticker };
         Ok(Self { shared: Arc::new(shared) })
     }
 
@@ -105,18 +117,15 @@ impl Sandbox {
             [0, b'a', b's', b'm', ..] => {}
             _ => return Err(SandboxError::NotWasm { label }),
         }
-        let Shared { engine, linker, cache, .. } = &*self.shared;
+        let Shared { engine, linker, cache, compiler, .. } = &*self.shared;
         let digest = blake3::hash(bytes);
         let cached = cache.as_ref().and_then(|cache| cache.get(engine, &digest));
         let component = match cached {
             Some(component) => component,
             None => {
-                let made = Component::new(engine, bytes).map_err(|e| SandboxError::Compile {
-                    label: label.clone(),
-                    detail: e.root_cause().to_string(),
-                })?;
-                if let Some(cache) = cache {
-                    cache.put(engine, &digest, &made);
+                let (made, compiled) = compile(engine, compiler.as_ref(), bytes, &label)?;
+                if let (Some(cache), Some(compiled)) = (cache, compiled) {
+                    cache.put(engine, &digest, &compiled);
                 }
                 made
             }

@@ -7,6 +7,7 @@ mod actor;
 mod bindings;
 mod cache;
 mod clock;
+mod compile;
 mod context;
 mod engine;
 mod error;
@@ -23,12 +24,14 @@ mod values;
 mod world;
 
 pub use actor::Actor;
+pub use compile::{Compiler, compile_child};
 pub use engine::{Sandbox, SandboxConfig};
 pub use error::SandboxError;
 pub use limits::{
-    AXES, COMPONENT_BYTES_MAX, FIELDS, FILES, HANDLES, INSTANCES, JSON_BYTES, LOG_BYTES, Limits,
-    MEMORIES, MEMORY_BYTES, OUTPUT_BYTES, REPORTS, STACK_BYTES, TABLE_ELEMENTS, TABLES,
-    TENSOR_BYTES, TEXT_BYTES, WALL,
+    AXES, BODY_BYTES, COMPILE_CPU_S, COMPILE_MEMORY_BYTES, COMPONENT_BYTES_MAX, FIELDS, FILES,
+    FUNCTIONS, HANDLES, INSTANCES, JSON_BYTES, LOCALS, LOG_BYTES, Limits, MEMORIES, MEMORY_BYTES,
+    NESTING, OUTPUT_BYTES, REPORTS, STACK_BYTES, TABLE_ELEMENTS, TABLES, TENSOR_BYTES, TEXT_BYTES,
+    WALL,
 };
 pub use plugin::Plugin;
 pub use state::{CallEnv, Grants};

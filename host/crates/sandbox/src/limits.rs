@@ -43,6 +43,19 @@ pub const INSTANCES: u32 = 256;
 
 /// Bytes of a component, at most: the largest known one, a Python runtime, three times over.
 pub const COMPONENT_BYTES_MAX: usize = 64 << 20;
+/// Functions of a component: the largest known one has a third of them.
+pub const FUNCTIONS: u64 = 60_000;
+/// Code of one function: an interpreter's main loop, twice over. Compiling takes more than its share of time.
+pub const BODY_BYTES: u64 = 512 << 10;
+/// Locals of one function: a compiler that optimises leaves some hundreds at most.
+pub const LOCALS: u64 = 10_000;
+/// Modules and components within each other: a component has modules, and may wrap a component.
+pub const NESTING: u64 = 8;
+/// Seconds of processor time for compiling, in a process of its own: five times the slowest known component.
+pub const COMPILE_CPU_S: u64 = 120;
+/// Address space for compiling, in a process of its own.
+pub const COMPILE_MEMORY_BYTES: u64 = 4 << 30;
+
 /// The limits of one call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {

@@ -1,5 +1,5 @@
-//! Every limit and every wall of the sandbox, hit by a real guest. After each attack the host lives, another call
-//! works, and what the attacker took has been given back.
+//! Every limit and every wall of the sandbox, hit by a real guest. After each attack the host lives, another
+//! call works, and what the attacker took has been given back.
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
@@ -9,6 +9,7 @@ mod files;
 mod lies;
 mod limits;
 mod memory;
+mod mutants;
 mod outside;
 mod raw;
 mod streams;

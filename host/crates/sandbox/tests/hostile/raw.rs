@@ -5,8 +5,8 @@ use wit_parser::Resolve;
 
 use super::*;
 
-/// The world as a core module has it. `%IMPORTS%`, `%BEFORE%` and `%RUN%` are filled in. Memory: a manifest at
-/// 16, its place at 8; zeros from 1024, which read as an answer are an object without fields.
+/// The world as a core module has it. `%BEFORE%` and `%RUN%` are filled in. In its memory: a
+/// manifest at 16, its place at 8; zeros from 1024, which read as an answer are an object without fields.
 const MODULE: &str = r#"(module
   (import "mobula:plugin/context@0.1.0" "log" (func $log (param i32 i32 i32)))
   (import "mobula:plugin/tensors@0.1.0" "[method]tensor.byte-len" (func $byte-len (param i32) (result i64)))
@@ -16,7 +16,6 @@ const MODULE: &str = r#"(module
   (import "mobula:plugin/tensors@0.1.0" "[static]builder.create" (func $create (param i32 i32 i32 i64 i32)))
   (import "mobula:plugin/tensors@0.1.0" "[static]builder.finish" (func $finish (param i32 i32)))
   (import "mobula:plugin/tensors@0.1.0" "[resource-drop]tensor" (func $drop-tensor (param i32)))
-  %IMPORTS%
   (memory (export "memory") 2)
   (data (i32.const 8) "\10\00\00\00\22\00\00\00{\"name\":\"raw\",\"version\":\"0.1.0\"  }")
   (global $free (mut i32) (i32.const 65536))
@@ -40,7 +39,7 @@ const MODULE: &str = r#"(module
 
 /// A component whose `run` does this.
 pub(crate) fn component_of(before: &str, run: &str) -> Vec<u8> {
-    let text = MODULE.replace("%IMPORTS%", "").replace("%BEFORE%", before).replace("%RUN%", run);
+    let text = MODULE.replace("%BEFORE%", before).replace("%RUN%", run);
     let mut module = wat::parse_str(&text).unwrap_or_else(|e| panic!("{e}\n{text}"));
     let mut resolve = Resolve::default();
     let wit = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../guest-sdk/wit");
