@@ -15,6 +15,7 @@ use crate::error::SandboxError;
 use crate::instance::Instance;
 use crate::limits::Limits;
 use crate::state::{CallEnv, Grants, State};
+use crate::text::{clean, clean_json};
 
 /// Time that `describe` may take: it only writes a text.
 const DESCRIBE_WALL: Duration = Duration::from_secs(10);
@@ -84,7 +85,10 @@ impl Plugin {
         let text = instance
             .enter(&compiled.pre, |world, store| world.mobula_plugin_meta().call_describe(store))
             .map_err(|e| failed(e.message))?;
-        let manifest: Manifest = serde_json::from_str(&text).map_err(|e| failed(e.to_string()))?;
+        // It is shown to people, who did not ask for it.
+        let manifest = serde_json::from_str(&text).map(clean_json).and_then(serde_json::from_value);
+        let manifest: Manifest =
+            manifest.map_err(|e| failed(clean(&e.to_string()).into_owned()))?;
         Ok(Self { compiled: Arc::new(compiled), manifest: Arc::new(manifest) })
     }
 

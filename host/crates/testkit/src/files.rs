@@ -29,6 +29,19 @@ pub(crate) struct Opens {
     close: bool,
 }
 
+/// Lists a folder many times, and ends none of the lists.
+#[task]
+pub(crate) fn lists(args: Opens) -> Result<Report> {
+    let mut folders = Vec::new();
+    for _ in 0..args.amount {
+        folders.push(std::fs::read_dir(&args.path)?);
+        if args.close {
+            folders.clear();
+        }
+    }
+    report(args.amount.to_string())
+}
+
 /// Opens a file many times.
 #[task]
 pub(crate) fn opens(args: Opens) -> Result<Report> {

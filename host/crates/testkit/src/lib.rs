@@ -226,7 +226,7 @@ fn tensors(images: Tensor) -> Result<Report> {
 plugin! {
     tasks: [nothing, fail, panics, overflows, loops, eats_memory, grows_memory, large_tensor, many_builders,
         lying_shapes, many_handles, talks, shouts, reports, sleeps, tensors,
-        files::reads, files::writes, files::opens, files::looks_around,
+        files::reads, files::writes, files::opens, files::lists, files::looks_around,
         objects::returns_much, objects::returns_json, objects::returns_fields, objects::fails_long,
         objects::emits],
     actors: [actors::Counter, actors::Hoarder, actors::Fragile, actors::Looper],
