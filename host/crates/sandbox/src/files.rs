@@ -19,7 +19,7 @@ type Answer<T> = wasmtime::Result<(Result<Resource<T>, ErrorCode>,)>;
 type Asked = (Resource<Descriptor>, PathFlags, String, OpenFlags, DescriptorFlags);
 
 /// Puts these ways of opening in the place of those that would wait for the other end of a pipe, or for a
-/// device, where nobody can interrupt them, and of those that take as many of the process's files as there are.
+/// device, where nobody can interrupt them, and of those that take all files that the process may open.
 pub(crate) fn add_to_linker(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     linker.allow_shadowing(true);
     let mut types = linker.instance("wasi:filesystem/types@0.2.12")?;
