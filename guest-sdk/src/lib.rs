@@ -31,6 +31,8 @@
 //! the one called `args` is read from the stage's arguments. The manifest, with a JSON Schema of the
 //! arguments, is written from the types and the doc comments.
 //!
+//! A task that makes more than fits into one object gives it part by part: [`stream::emit`].
+//!
 //! Built for `wasm32-wasip2` with `crate-type = ["cdylib"]`. On other targets the same code runs on tensors
 //! in plain memory, so that a plugin can have ordinary tests.
 
@@ -42,6 +44,7 @@ mod error;
 #[doc(hidden)]
 pub mod export;
 mod random;
+pub mod stream;
 mod tensor;
 #[cfg(target_family = "wasm")]
 #[doc(hidden)]
@@ -60,6 +63,7 @@ pub use tensor::{DType, Element, Tensor, TensorBuilder};
 /// Everything that a plugin usually needs.
 pub mod prelude {
     pub use crate::context::{self, Level};
+    pub use crate::stream::emit;
     pub use crate::{DType, Error, Json, Random, Result, Tensor, TensorBuilder};
     pub use crate::{actor, args, outputs, plugin, state, task};
 }

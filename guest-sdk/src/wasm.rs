@@ -50,7 +50,7 @@ fn call(args: String, inputs: WireFields) -> Call {
     Call::new(args, inputs.collect())
 }
 
-fn fields(fields: Fields) -> WireFields {
+pub(crate) fn fields(fields: Fields) -> WireFields {
     let fields = fields.into_iter().map(|(name, value)| {
         let value = match value {
             Value::Tensor(tensor) => WireValue::Tensor(tensor.into_handle()),

@@ -5,6 +5,7 @@
 use mobula_contract::{Manifest, PortKind};
 use mobula_guest::export::{Call, Definition, Fields, Plugin as _, Value};
 use mobula_guest::prelude::*;
+use mobula_guest::stream::emitted;
 
 /// Arguments of `first`.
 #[args]
@@ -84,7 +85,24 @@ impl Counter {
     }
 }
 
-plugin! { tasks: [first, nothing], actors: [Counter], mounts: ["data"] }
+#[outputs]
+pub struct Half {
+    rows: Tensor,
+    index: u64,
+}
+
+/// Give each half of the rows.
+#[task]
+fn halves(rows: Tensor) -> Result<Count> {
+    let half = rows.rows() / 2;
+    for index in 0..2 {
+        emit(Half { rows: rows.slice(index * half, half)?, index })?;
+    }
+    emit(Count { count: half })?;
+    Ok(Count { count: 2 })
+}
+
+plugin! { tasks: [first, nothing, halves], actors: [Counter], mounts: ["data"] }
 
 fn plugin() -> Definition {
     ThisPlugin::definition()
@@ -155,6 +173,16 @@ fn a_call_gives_the_fields_of_its_outputs() {
     assert_eq!(fields.len(), 2, "an output that is `None` is left out");
 }
 
+#[test]
+fn a_stream_is_kept_for_its_test() {
+    let fields = plugin().run("halves", call("", vec![rows(&[1, 2, 3, 4])])).unwrap();
+    assert!(matches!(&fields[..], [(_, Value::Json(count))] if count == "2"), "{fields:?}");
+    let halves = emitted::<Half>();
+    let seen = halves.iter().map(|half| (half.index, half.rows.to_vec::<u8>().unwrap()));
+    assert_eq!(seen.collect::<Vec<_>>(), [(0, vec![1, 2]), (1, vec![3, 4])]);
+    assert_eq!((emitted::<Half>().len(), emitted::<Count>().len()), (0, 1));
+}
+
 fn rows_of(count: usize) -> (String, Value) {
     rows(&vec![0; count])
 }
@@ -176,7 +204,10 @@ fn wrong_calls_name_the_export_and_the_place() {
     refused(run(size, more), &["no input is called `labels`"]);
     refused(plugin().run("nothing", call(size, vec![])), &["task `nothing`", "takes no args"]);
     assert!(matches!(plugin().run("nothing", call("{}", vec![])), Err(Error::Cancelled)));
-    refused(plugin().run("frist", call("", vec![])), &["no task `frist`", "first, nothing"]);
+    refused(
+        plugin().run("frist", call("", vec![])),
+        &["no task `frist`", "first, nothing, halves"],
+    );
     refused(plugin().actor("Conter").map(|_| ()), &["no actor `Conter`", "Counter"]);
 }
 

@@ -25,6 +25,9 @@ use crate::args::{Cli, Command};
 use crate::output::Output;
 
 fn main() -> ExitCode {
+    if std::env::args_os().nth(1).is_some_and(|first| first == plugins::COMPILE) {
+        return mobula_sandbox::compile_child();
+    }
     let cli = Cli::parse();
     let output = Output { json: cli.json };
     match perform(cli, output) {

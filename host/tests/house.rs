@@ -49,6 +49,7 @@ fn every_room_knows_only_those_it_may_know() {
         ("mobula-store", &["mobula-contract"]),
         ("mobula-trainer", &["mobula-kernels"]),
         ("augment", &["mobula-guest"]),
+        ("batches", &["mobula-guest"]),
         ("cifar10-load", &["mobula-guest"]),
         ("hostile", &["mobula-guest"]),
         ("running-stats", &["mobula-guest"]),

@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result};
 
 use crate::run::{GUEST_TARGET, cargo, target};
 
-const PLUGINS: [&str; 4] = ["augment", "cifar10-load", "running-stats", "subset"];
+const PLUGINS: [&str; 5] = ["augment", "batches", "cifar10-load", "running-stats", "subset"];
 /// Plugins that only tests and benches use.
 const TEST_PLUGINS: [&str; 1] = ["hostile"];
 

@@ -2,7 +2,6 @@
 //! when the host dies in between.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
-
 mod common;
 
 use std::path::Path;
@@ -112,8 +111,8 @@ fn run(engine: &Engine, kept: &Kept, faults: &[&str], left: Option<Left>) -> Out
 
 fn result(outcome: &Outcome, stage: &str) -> u64 {
     assert_eq!(outcome.status, RunStatus::Succeeded, "{:?}", outcome.error);
-    let found = outcome.results.iter().filter(|(found, _)| found.name == stage);
-    number(&found.last().unwrap().1)
+    let found = outcome.results.iter().rfind(|(found, _)| found.name == stage);
+    number(&found.unwrap().1)
 }
 
 #[track_caller]

@@ -2,7 +2,6 @@
 //! admitted than there is.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
-
 mod common;
 
 use std::path::Path;

@@ -35,23 +35,28 @@ impl Cache {
         if blake3::hash(compiled) != *<&[u8; blake3::OUT_LEN]>::try_from(digest).ok()? {
             return None;
         }
-        #[expect(unsafe_code, reason = "wasmtime cannot check compiled code, only we can")]
-        // SAFETY: the bytes are those that `put` wrote, by their digest, into a folder of the user's
-        // own; nobody else's compiled code is ever taken, and wasmtime itself refuses code that was
-        // compiled with other settings.
-        let component = unsafe { Component::deserialize(engine, compiled) };
-        component.ok()
+        load(engine, compiled).ok()
     }
 
     /// Keeps a compiled form; that it cannot is no failure, only slow the next time.
-    pub(crate) fn put(&self, engine: &Engine, source: &blake3::Hash, component: &Component) {
+    pub(crate) fn put(&self, engine: &Engine, source: &blake3::Hash, compiled: &[u8]) {
         let write = || {
-            let compiled = component.serialize().ok()?;
             let mut file = tempfile::NamedTempFile::new_in(&self.folder).ok()?;
-            file.write_all(blake3::hash(&compiled).as_bytes()).ok()?;
-            file.write_all(&compiled).ok()?;
+            file.write_all(blake3::hash(compiled).as_bytes()).ok()?;
+            file.write_all(compiled).ok()?;
             file.persist(self.file(engine, source)).ok()
         };
         let _ = write();
+    }
+}
+
+/// Takes up machine code that our own compiler wrote, into the cache or to its parent.
+pub(crate) fn load(engine: &Engine, compiled: &[u8]) -> wasmtime::Result<Component> {
+    #[expect(unsafe_code, reason = "wasmtime cannot check compiled code, only we can")]
+    // SAFETY: the bytes are those that `put` wrote, by their digest, into a folder of the user's own, or
+    // those that a process which our program started for this has just compiled; nobody else's compiled
+    // code is ever taken, and wasmtime itself refuses code that was compiled with other settings.
+    unsafe {
+        Component::deserialize(engine, compiled)
     }
 }

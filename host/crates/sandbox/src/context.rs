@@ -1,9 +1,13 @@
 //! What a guest may say to and ask of its host, beyond tensors.
 
-use mobula_contract::Level;
+use mobula_contract::{FailureKind, Level};
 
-use crate::bindings::mobula::plugin::{context, types, values};
+use crate::bindings::mobula::plugin::values::Value;
+use crate::bindings::mobula::plugin::{context, stream, types, values};
+use crate::limits::Stop;
 use crate::state::State;
+use crate::text::clean;
+use crate::values::lift;
 
 impl types::Host for State {}
 impl values::Host for State {}
@@ -22,12 +26,19 @@ impl context::Host for State {
     }
 
     fn progress(&mut self, done: u64, total: Option<u64>) -> wasmtime::Result<()> {
-        self.context.progress(done, total);
+        if self.may_report() {
+            self.context.progress(done, total);
+        }
         Ok(())
     }
 
     fn metric(&mut self, name: String, step: u64, value: f64) -> wasmtime::Result<()> {
-        self.context.metric(&name, step, value);
+        // JSON has no such numbers, and events are kept as JSON.
+        if !value.is_finite() {
+            self.logs.line(Level::Warn, &format!("metric `{name}` at step {step} is {value}"));
+        } else if self.may_report() {
+            self.context.metric(&clean(&name), step, value);
+        }
         Ok(())
     }
 
@@ -37,5 +48,20 @@ impl context::Host for State {
 
     fn cancelled(&mut self) -> wasmtime::Result<bool> {
         Ok(self.context.cancelled())
+    }
+}
+
+impl stream::Host for State {
+    fn emit(&mut self, fields: Vec<(String, Value)>) -> wasmtime::Result<Result<(), types::Error>> {
+        let object = match lift(self, fields)? {
+            Ok(object) => object,
+            Err(why) => return Ok(Err(types::Error::Invalid(why))),
+        };
+        let Err(failure) = self.wait(|context| context.emit(object)) else { return Ok(Ok(())) };
+        match failure.kind {
+            FailureKind::Invalid => Ok(Err(types::Error::Invalid(failure.message))),
+            FailureKind::Cancelled => Err(wasmtime::Error::new(Stop::Cancelled)),
+            _ => Err(wasmtime::Error::new(Stop::Failed(failure))),
+        }
     }
 }

@@ -27,6 +27,18 @@ pub enum SandboxError {
         /// The limit.
         limit: usize,
     },
+    /// Made so that compiling it would take too long, or too much memory.
+    #[error("{label}: {there} {what}; a component may have {limit}")]
+    TooMuch {
+        /// The component.
+        label: String,
+        /// Of what.
+        what: &'static str,
+        /// How many.
+        there: u64,
+        /// The limit.
+        limit: u64,
+    },
     /// No WebAssembly.
     #[error("{label} is no WebAssembly component: it does not begin with the magic number")]
     NotWasm {

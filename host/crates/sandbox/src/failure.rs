@@ -3,10 +3,11 @@
 
 use mobula_contract::{Failure, FailureKind};
 use wasmtime::component::ResourceTableError;
-use wasmtime::{Trap, WasmBacktrace};
+use wasmtime::{PoolConcurrencyLimitError, Trap, WasmBacktrace};
 
-use crate::limits::{Limits, STACK_BYTES, Stop, size};
+use crate::limits::{INSTANCES, Limits, STACK_BYTES, Stop, size};
 use crate::logs::Logs;
+use crate::text::clean;
 
 /// Functions of the guest that a trap's message names.
 const FRAMES: usize = 6;
@@ -24,11 +25,15 @@ pub(crate) fn from_error(
             Stop::Cancelled => {
                 Failure::new(FailureKind::Cancelled, format!("{place} was cancelled"))
             }
+            Stop::Failed(failure) => failure.clone(),
             limit => quota(limit),
         };
     }
     if let Some(ResourceTableError::Full) = error.downcast_ref::<ResourceTableError>() {
         return quota(&Stop::Limit("handles", limits.handles.to_string()));
+    }
+    if error.is::<PoolConcurrencyLimitError>() {
+        return quota(&Stop::Limit("instances", INSTANCES.to_string()));
     }
     let root = error.root_cause().to_string();
     if root.contains("fuel allocated for hostcalls") {
@@ -55,7 +60,7 @@ fn trap_message(error: &wasmtime::Error, root: &str, place: &str, logs: &Logs) -
         let names = trace.frames().iter().filter_map(|frame| frame.func_name());
         let names: Vec<&str> = names.filter(|name| !is_machinery(name)).take(FRAMES).collect();
         if !names.is_empty() {
-            message += &format!("; in {}", names.join(" < "));
+            message += &format!("; in {}", clean(&names.join(" < ")));
         }
     }
     let last = logs.tail();

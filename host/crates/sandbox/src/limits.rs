@@ -3,6 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use mobula_contract::Failure;
+
 /// Guest memory: a batch of large images and a runtime such as Python's fit.
 pub const MEMORY_BYTES: u64 = 512 << 20;
 /// Time of one call: long enough for a slow disk, short enough to notice a loop.
@@ -19,6 +21,40 @@ pub const HANDLES: u32 = 4096;
 pub const STACK_BYTES: usize = 512 << 10;
 /// Entries of function tables: the largest known component (a JavaScript engine) has a tenth.
 pub const TABLE_ELEMENTS: usize = 200_000;
+
+/// Open files and folders: a process may often have 1,024, and workers share them.
+pub const FILES: usize = 64;
+/// Points of curves and of progress in one call: each becomes an event that is kept or drawn.
+pub const REPORTS: u32 = 100_000;
+/// Fields of one object: they are looked up one after another.
+pub const FIELDS: usize = 1024;
+/// JSON of one object; as values in memory it takes up to twenty times as much.
+pub const JSON_BYTES: u64 = 8 << 20;
+/// Axes of a tensor: nobody needs more, and each handle keeps them.
+pub const AXES: usize = 16;
+/// Text of an error, of a log line and of each line that a trap repeats; longer ones are cut.
+pub const TEXT_BYTES: usize = 4096;
+/// Linear memories of a component together with those of its parts.
+pub const MEMORIES: u32 = 4;
+/// Function tables of a component: one, and one for each module that joins it to the world.
+pub const TABLES: u32 = 8;
+/// Instances that are alive at one time in a sandbox.
+pub const INSTANCES: u32 = 256;
+
+/// Bytes of a component, at most: the largest known one, a Python runtime, three times over.
+pub const COMPONENT_BYTES_MAX: usize = 64 << 20;
+/// Functions of a component: the largest known one has a third of them.
+pub const FUNCTIONS: u64 = 60_000;
+/// Code of one function: an interpreter's main loop, twice over. Compiling takes more than its share of time.
+pub const BODY_BYTES: u64 = 512 << 10;
+/// Locals of one function: a compiler that optimises leaves some hundreds at most.
+pub const LOCALS: u64 = 10_000;
+/// Modules and components within each other: a component has modules, and may wrap a component.
+pub const NESTING: u64 = 8;
+/// Seconds of processor time for compiling, in a process of its own: five times the slowest known component.
+pub const COMPILE_CPU_S: u64 = 120;
+/// Address space for compiling, in a process of its own.
+pub const COMPILE_MEMORY_BYTES: u64 = 4 << 30;
 
 /// The limits of one call.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,6 +93,8 @@ pub(crate) enum Stop {
     Limit(&'static str, String),
     /// The run was cancelled.
     Cancelled,
+    /// The host refused or failed, and said how.
+    Failed(Failure),
 }
 
 impl Stop {
@@ -70,6 +108,7 @@ impl fmt::Display for Stop {
         match self {
             Self::Limit(name, size) => write!(f, "limit {name} ({size}) reached"),
             Self::Cancelled => f.write_str("cancelled"),
+            Self::Failed(failure) => failure.fmt(f),
         }
     }
 }

@@ -8,12 +8,11 @@ use tokio::io::AsyncWrite;
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
 
-use crate::limits::size;
+use crate::limits::{TEXT_BYTES, size};
+use crate::text::clean;
 
 /// Lines that a trap's message repeats.
 const TAIL: usize = 5;
-/// A line without an end is cut here.
-const LINE_BYTES: usize = 4096;
 
 /// The lines of one instance.
 #[derive(Clone)]
@@ -45,6 +44,7 @@ impl Logs {
 
     /// A line at a level; what is over the limit is dropped, and said so once.
     pub(crate) fn line(&self, level: Level, text: &str) {
+        let text = &*clean(text);
         let mut inner = self.lock();
         if inner.tail.len() == TAIL {
             inner.tail.pop_front();
@@ -92,7 +92,7 @@ impl Stream {
             if *byte != b'\n' {
                 part.push(*byte);
             }
-            if *byte == b'\n' || part.len() == LINE_BYTES {
+            if *byte == b'\n' || part.len() >= TEXT_BYTES {
                 self.logs.line(self.level, &String::from_utf8_lossy(&part));
                 part.clear();
             }

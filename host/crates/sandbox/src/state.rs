@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
-use mobula_contract::{Level, StageContext};
+use mobula_contract::{Charge, Level, StageContext, Used};
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 use wasmtime::ResourceLimiter;
@@ -12,7 +12,7 @@ use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 
 use crate::clock::{FixedWall, Virtual};
-use crate::limits::{Limits, Stop, TABLE_ELEMENTS};
+use crate::limits::{Limits, REPORTS, Stop, TABLE_ELEMENTS};
 use crate::logs::Logs;
 
 /// What an instance is allowed beyond computing; nothing by default.
@@ -27,7 +27,8 @@ pub struct Grants {
 /// Everything around one call.
 #[derive(Clone)]
 pub struct CallEnv {
-    /// Takes logs, progress and metrics; knows the seed and whether to stop.
+    /// Takes logs, progress, metrics, streams and receipts; knows the seed, whether to stop, and how much
+    /// memory there is.
     pub context: Arc<dyn StageContext>,
     /// What is allowed. An actor keeps those of its creation.
     pub grants: Grants,
@@ -50,7 +51,15 @@ pub(crate) struct State {
     pub(crate) context: Arc<dyn StageContext>,
     pub(crate) limits: Limits,
     pub(crate) logs: Logs,
-    pub(crate) tensor_bytes_left: u64,
+    /// Guest memory, which an instance never gives back while it lives: so it is also the peak.
+    memory_bytes: u64,
+    memory: Charge,
+    tensor_bytes_left: u64,
+    reports_left: u32,
+    /// Bytes that this call moved into the guest.
+    pub(crate) bytes_in: u64,
+    /// Bytes that this call moved out of it.
+    pub(crate) bytes_out: u64,
     clock_ns: u64,
     deadline: Option<Instant>,
 }
@@ -85,6 +94,11 @@ impl State {
             tensor_bytes_left: env.limits.tensor_bytes,
             limits: env.limits.clone(),
             logs,
+            memory_bytes: 0,
+            memory: Charge::default(),
+            reports_left: REPORTS,
+            bytes_in: 0,
+            bytes_out: 0,
             clock_ns: 0,
             deadline: Instant::now().checked_add(env.limits.wall),
         })
@@ -95,6 +109,8 @@ impl State {
         self.logs.renew(Arc::clone(&env.context), env.limits.log_bytes);
         self.context = Arc::clone(&env.context);
         self.tensor_bytes_left = env.limits.tensor_bytes;
+        self.reports_left = REPORTS;
+        (self.bytes_in, self.bytes_out) = (0, 0);
         self.limits = Limits { memory_bytes: self.limits.memory_bytes, ..env.limits.clone() };
         self.restart_deadline();
     }
@@ -117,14 +133,47 @@ impl State {
         late.then(|| Stop::Limit("time", format!("{} s", self.limits.wall.as_secs_f64())))
     }
 
-    /// Takes tensor bytes from the budget of the call, before they are allocated.
-    pub(crate) fn charge(&mut self, bytes: u64) -> Result<(), Stop> {
-        match self.tensor_bytes_left.checked_sub(bytes) {
-            Some(left) => {
-                self.tensor_bytes_left = left;
-                Ok(())
-            }
-            None => Err(Stop::bytes("tensor bytes", self.limits.tensor_bytes)),
+    /// Asks the context for something that may have to wait: time which is not the guest's.
+    pub(crate) fn wait<T>(&mut self, ask: impl FnOnce(&dyn StageContext) -> T) -> T {
+        let start = Instant::now();
+        let answer = ask(&*self.context);
+        let later = |deadline: Instant| deadline.checked_add(start.elapsed());
+        self.deadline = self.deadline.and_then(later);
+        answer
+    }
+
+    /// Takes memory of the process, before it is allocated.
+    pub(crate) fn reserve(&mut self, bytes: u64) -> Result<Charge, Stop> {
+        self.wait(|context| context.reserve(bytes)).map_err(Stop::Failed)
+    }
+
+    /// Takes tensor bytes: of what the call may make, and of the process's memory.
+    pub(crate) fn reserve_tensor(&mut self, bytes: u64) -> Result<Charge, Stop> {
+        let Some(left) = self.tensor_bytes_left.checked_sub(bytes) else {
+            return Err(Stop::bytes("tensor bytes", self.limits.tensor_bytes));
+        };
+        self.tensor_bytes_left = left;
+        self.reserve(bytes)
+    }
+
+    /// Whether one more point of a curve or of progress may go to the context. Says once when not.
+    pub(crate) fn may_report(&mut self) -> bool {
+        let Some(left) = self.reports_left.checked_sub(1) else { return false };
+        self.reports_left = left;
+        if left == 0 {
+            let text = format!("limit reports ({REPORTS}) reached: the rest is dropped");
+            self.logs.line(Level::Warn, &text);
+        }
+        left > 0
+    }
+
+    /// What the call used so far. That it was the first one, its caller knows.
+    pub(crate) fn used(&self) -> Used {
+        Used {
+            memory_peak_bytes: self.memory_bytes,
+            bytes_in: self.bytes_in,
+            bytes_out: self.bytes_out,
+            cold: false,
         }
     }
 }
@@ -138,14 +187,21 @@ impl WasiView for State {
 impl ResourceLimiter for State {
     fn memory_growing(
         &mut self,
-        _current: usize,
+        current: usize,
         desired: usize,
-        _maximum: Option<usize>,
+        maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        let limit = self.limits.memory_bytes;
-        if desired as u64 > limit {
+        if maximum.is_some_and(|maximum| desired > maximum) {
+            return Ok(false);
+        }
+        let (limit, more) = (self.limits.memory_bytes, desired.saturating_sub(current) as u64);
+        let after = self.memory_bytes.saturating_add(more);
+        if after > limit {
             return Err(wasmtime::Error::new(Stop::bytes("memory", limit)));
         }
+        let charge = self.reserve(more).map_err(wasmtime::Error::new)?;
+        self.memory.absorb(charge);
+        self.memory_bytes = after;
         Ok(true)
     }
 

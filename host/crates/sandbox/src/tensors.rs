@@ -1,12 +1,18 @@
 //! Tensors as guests hold them: handles to bytes in the host. Checks every index before it allocates.
 
-use mobula_contract::{DType, Tensor, TensorError};
+use std::any::Any;
+
+use mobula_contract::{Charge, DType, Tensor, TensorError};
 use wasmtime::component::Resource;
 
 use crate::bindings::mobula::plugin::tensors::{Host, HostBuilder, HostTensor};
 use crate::bindings::mobula::plugin::types::{Dtype, Error};
-use crate::limits::Stop;
+use crate::limits::{AXES, Stop};
 use crate::state::State;
+
+/// Bytes of one read from which on its copy counts as memory of the process: smaller ones are gone before it
+/// would matter, and are many.
+const READ_CHARGED: u32 = 1 << 20;
 
 type Answer<T> = wasmtime::Result<Result<T, Error>>;
 
@@ -18,6 +24,7 @@ pub struct Builder {
     shape: Vec<u64>,
     wanted: usize,
     bytes: Vec<u8>,
+    charge: Charge,
 }
 
 impl Host for State {}
@@ -41,9 +48,13 @@ impl State {
         }
     }
 
-    fn charge_rows(&mut self, rows: usize, row_len: usize) -> wasmtime::Result<()> {
-        let bytes = (rows as u64).saturating_mul(row_len as u64);
-        self.charge(bytes).map_err(wasmtime::Error::new)
+    /// Memory for the copy that a guest reads, which its own memory has to hold as well.
+    fn reserve_read(&mut self, len: u32) -> Result<Charge, Stop> {
+        let limit = self.limits.memory_bytes;
+        if u64::from(len) > limit {
+            return Err(Stop::bytes("memory", limit));
+        }
+        if len < READ_CHARGED { Ok(Charge::default()) } else { self.reserve(u64::from(len)) }
     }
 }
 
@@ -68,22 +79,22 @@ impl HostTensor for State {
     }
 
     fn read(&mut self, handle: Resource<Tensor>, offset: u64, len: u32) -> Answer<Vec<u8>> {
-        let bytes = self.tensor(&handle)?.bytes();
-        let end = offset.checked_add(u64::from(len)).filter(|end| *end <= bytes.len() as u64);
-        let part = end
-            .and_then(|end| bytes.get(usize::try_from(offset).ok()?..usize::try_from(end).ok()?));
-        Ok(part.map(<[u8]>::to_vec).ok_or_else(|| {
-            let there = bytes.len();
-            Error::OutOfBounds(format!(
-                "read of {len} bytes at {offset} of a tensor of {there} bytes"
-            ))
-        }))
+        let there = self.tensor(&handle)?.bytes().len();
+        let start = usize::try_from(offset).ok().filter(|start| *start <= there);
+        let Some(start) = start.filter(|start| there - start >= len as usize) else {
+            let message = format!("read of {len} bytes at {offset} of a tensor of {there} bytes");
+            return Ok(Err(Error::OutOfBounds(message)));
+        };
+        let _charge = self.reserve_read(len).map_err(wasmtime::Error::new)?;
+        self.bytes_in += u64::from(len);
+        Ok(Ok(self.tensor(&handle)?.bytes()[start..start + len as usize].to_vec()))
     }
 
     fn gather(&mut self, handle: Resource<Tensor>, rows: Vec<u32>) -> Answer<Resource<Tensor>> {
         let tensor = self.tensor(&handle)?.clone();
-        self.charge_rows(rows.len(), tensor.row_len())?;
-        self.keep(tensor.gather(&rows))
+        let bytes = (rows.len() as u64).saturating_mul(tensor.row_len() as u64);
+        let charge = self.reserve_tensor(bytes).map_err(wasmtime::Error::new)?;
+        self.keep(tensor.gather_charged(&rows, charge))
     }
 
     fn slice(
@@ -122,23 +133,30 @@ impl HostBuilder for State {
             Dtype::F32 => DType::F32,
             Dtype::F64 => DType::F64,
         };
+        if row_shape.len() >= AXES {
+            let message = format!("a tensor of {} axes; {AXES} are allowed", row_shape.len() + 1);
+            return Ok(Err(Error::Invalid(message)));
+        }
+        // A row is counted by itself first: no rows of a row that cannot be counted are no tensor either.
+        let row = row_shape.iter().try_fold(dtype.size(), |all, axis| all.checked_mul(*axis));
+        let wanted = row.and_then(|row| row.checked_mul(rows));
         let mut shape = row_shape;
         shape.insert(0, rows);
-        let counted = shape.iter().try_fold(dtype.size(), |all, axis| all.checked_mul(*axis));
-        let Some(wanted) = counted.filter(|bytes| isize::try_from(*bytes).is_ok()) else {
+        let Some(wanted) = wanted.and_then(|bytes| isize::try_from(bytes).ok()) else {
             return Ok(Err(tensor_error(&TensorError::Shape(shape))));
         };
-        self.charge(wanted).map_err(wasmtime::Error::new)?;
-        let wanted = usize::try_from(wanted).expect("it fits isize");
+        let wanted = wanted.unsigned_abs();
+        let charge = self.reserve_tensor(wanted as u64).map_err(wasmtime::Error::new)?;
         let mut bytes = Vec::new();
         if bytes.try_reserve_exact(wanted).is_err() {
             let stop = Stop::bytes("tensor bytes", self.limits.tensor_bytes);
             return Err(wasmtime::Error::new(stop));
         }
-        Ok(Ok(self.table.push(Builder { dtype, shape, wanted, bytes })?))
+        Ok(Ok(self.table.push(Builder { dtype, shape, wanted, bytes, charge })?))
     }
 
     fn append(&mut self, handle: Resource<Builder>, bytes: Vec<u8>) -> Answer<()> {
+        self.bytes_out += bytes.len() as u64;
         let builder = self.table.get_mut(&handle)?;
         Ok(builder.fits(bytes.len()).map(|()| builder.bytes.extend_from_slice(&bytes)))
     }
@@ -163,8 +181,8 @@ impl HostBuilder for State {
     }
 
     fn finish(&mut self, handle: Resource<Builder>) -> Answer<Resource<Tensor>> {
-        let Builder { dtype, shape, bytes, .. } = self.table.delete(handle)?;
-        self.keep(Tensor::new(dtype, shape, bytes))
+        let Builder { dtype, shape, bytes, charge, .. } = self.table.delete(handle)?;
+        self.keep(Tensor::charged(dtype, shape, bytes, charge))
     }
 
     fn drop(&mut self, handle: Resource<Builder>) -> wasmtime::Result<()> {
@@ -182,4 +200,9 @@ impl Builder {
         }
         Ok(())
     }
+}
+
+/// Whether an entry of the table is a tensor or a builder.
+pub(crate) fn is_ours(entry: &(dyn Any + Send)) -> bool {
+    entry.is::<Tensor>() || entry.is::<Builder>()
 }

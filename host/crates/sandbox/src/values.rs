@@ -6,7 +6,9 @@ use mobula_contract::{Failure, FailureKind, Object, Value};
 
 use crate::bindings::mobula::plugin::types::Error;
 use crate::bindings::mobula::plugin::values::Value as Wire;
+use crate::limits::{FIELDS, JSON_BYTES, Stop};
 use crate::state::State;
+use crate::text::clean;
 
 pub(crate) type Fields = Vec<(String, Wire)>;
 
@@ -15,8 +17,13 @@ pub(crate) fn lower(state: &mut State, object: Object) -> wasmtime::Result<Field
     let fields = object.fields.into_iter().map(|(name, value)| {
         let value = match value {
             Value::Tensor(tensor) => Wire::Tensor(state.table.push(tensor)?),
-            Value::Json(json) => Wire::Json(json.to_string()),
+            Value::Json(json) => {
+                let text = json.to_string();
+                state.bytes_in += text.len() as u64;
+                Wire::Json(text)
+            }
             Value::Bytes(bytes) => {
+                state.bytes_in += bytes.len() as u64;
                 Wire::Bytes(Arc::try_unwrap(bytes).unwrap_or_else(|shared| shared.to_vec()))
             }
         };
@@ -25,30 +32,39 @@ pub(crate) fn lower(state: &mut State, object: Object) -> wasmtime::Result<Field
     fields.collect()
 }
 
-/// Takes back what a guest returned.
-pub(crate) fn lift(state: &mut State, stage: &str, fields: Fields) -> Result<Object, Failure> {
-    let invalid = |name: &str, why: String| {
-        Failure::new(FailureKind::Failed, format!("{stage}: field `{name}` of the result: {why}"))
-    };
-    let mut object = Object::default();
+/// Takes over what a guest gave. The outer error ends the call; the inner one says which field is wrong.
+pub(crate) fn lift(state: &mut State, fields: Fields) -> wasmtime::Result<Result<Object, String>> {
+    let limit = |stop| Err(wasmtime::Error::new(stop));
+    if fields.len() > FIELDS {
+        return limit(Stop::Limit("fields", FIELDS.to_string()));
+    }
+    let (mut object, mut json_bytes) = (Object::default(), 0);
     for (name, value) in fields {
+        let wrong = |why: &str| Ok(Err(format!("field `{}`: {why}", clean(&name))));
         if object.get(&name).is_some() {
-            return Err(invalid(&name, "given twice".to_owned()));
+            return wrong("given twice");
         }
         let value = match value {
-            Wire::Tensor(handle) => {
-                let tensor = state.table.delete(handle);
-                Value::Tensor(tensor.map_err(|e| invalid(&name, e.to_string()))?)
-            }
+            Wire::Tensor(handle) => Value::Tensor(state.table.delete(handle)?),
             Wire::Json(text) => {
-                let json = serde_json::from_str(&text);
-                Value::Json(json.map_err(|e| invalid(&name, format!("is no JSON: {e}")))?)
+                state.bytes_out += text.len() as u64;
+                json_bytes += text.len() as u64;
+                if json_bytes > JSON_BYTES {
+                    return limit(Stop::bytes("json", JSON_BYTES));
+                }
+                match serde_json::from_str(&text) {
+                    Ok(json) => Value::Json(json),
+                    Err(e) => return wrong(&format!("is no JSON: {e}")),
+                }
             }
-            Wire::Bytes(bytes) => Value::Bytes(Arc::new(bytes)),
+            Wire::Bytes(bytes) => {
+                state.bytes_out += bytes.len() as u64;
+                Value::Bytes(Arc::new(bytes))
+            }
         };
         object.fields.push((name, value));
     }
-    Ok(object)
+    Ok(Ok(object))
 }
 
 /// An error that the guest returned of its own will.
@@ -61,5 +77,5 @@ pub(crate) fn returned(error: Error) -> Failure {
         Error::Cancelled => (FailureKind::Cancelled, "cancelled".to_owned()),
         Error::Failed(message) => (FailureKind::Failed, message),
     };
-    Failure::new(kind, message)
+    Failure::new(kind, clean(&message))
 }

@@ -6,7 +6,7 @@ use wasmtime::component::Component;
 /// The package of the plugin world, and the version that this host speaks.
 const PACKAGE: &str = "mobula:plugin/";
 const VERSION: &str = "0.1.0";
-const IMPORTS: [&str; 4] = ["types", "tensors", "values", "context"];
+const IMPORTS: [&str; 5] = ["types", "tensors", "values", "context", "stream"];
 const EXPORTS: [&str; 3] = ["meta", "task", "actor"];
 
 /// Names of a component's imports.

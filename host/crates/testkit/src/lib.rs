@@ -1,4 +1,9 @@
 //! A plugin for tests: each task does one thing that a plugin should not do, and `nothing` does nothing.
+//! What it does with files is in `files.rs`, with objects in `objects.rs`, and its actors are in `actors.rs`.
+
+mod actors;
+mod files;
+mod objects;
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
@@ -104,21 +109,43 @@ fn eats_memory(args: Amount) -> Result<Report> {
     report(all.len().to_string())
 }
 
-#[outputs]
-struct Bytes {
-    bytes: Vec<u8>,
-}
-
-/// Returns so many bytes.
-#[task]
-fn returns_much(args: Amount) -> Result<Bytes> {
-    Ok(Bytes { bytes: vec![7; usize::try_from(args.amount).unwrap_or(0)] })
-}
-
 /// Asks for a tensor of so many bytes.
 #[task]
 fn large_tensor(args: Amount) -> Result<Nothing> {
     TensorBuilder::new(DType::U8, &[], args.amount).map(|_| Nothing {})
+}
+
+/// Asks for so many pages of memory at once, and touches none of them.
+#[task]
+fn grows_memory(args: Amount) -> Result<Report> {
+    #[cfg(target_family = "wasm")]
+    let before = core::arch::wasm32::memory_grow::<0>(usize::try_from(args.amount).unwrap_or(0));
+    #[cfg(not(target_family = "wasm"))]
+    let before = usize::try_from(args.amount).unwrap_or(0);
+    report(if before == usize::MAX { "refused" } else { "grown" })
+}
+
+/// Keeps so many builders, of a megabyte each.
+#[task]
+fn many_builders(args: Amount) -> Result<Report> {
+    let builders: Result<Vec<TensorBuilder>> =
+        (0..args.amount).map(|_| TensorBuilder::new(DType::U8, &[1 << 20], 1)).collect();
+    report(builders?.len().to_string())
+}
+
+/// Asks for tensors whose shapes say more than there can be.
+#[task]
+fn lying_shapes(args: Amount) -> Result<Report> {
+    let axes = vec![0; usize::try_from(args.amount).unwrap_or(0)];
+    let shapes: [(&[u64], u64); 5] = [
+        (&axes, 1),
+        (&[u64::MAX, u64::MAX], 0),
+        (&[u64::MAX, 2], 1),
+        (&[1 << 62], 4),
+        (&[1], u64::MAX),
+    ];
+    let made = |(row, rows): &(&[u64], u64)| TensorBuilder::new(DType::F64, row, *rows).is_ok();
+    report(format!("{:?}", shapes.iter().map(made).collect::<Vec<_>>()))
 }
 
 /// Keeps so many handles.
@@ -138,34 +165,27 @@ fn talks(args: Amount) -> Result<Nothing> {
     Ok(Nothing {})
 }
 
-fn put(line: &str) {
-    use std::io::Write as _;
-    let _ = writeln!(std::io::stdout(), "{line}");
-}
-
-/// Reads a file.
+/// Writes one log line of so many bytes.
 #[task]
-fn reads(args: Which) -> Result<Report> {
-    report(std::fs::read_to_string(args.kind)?)
-}
-
-/// Writes a file.
-#[task]
-fn writes(args: Which) -> Result<Nothing> {
-    std::fs::write(args.kind, "mine now")?;
+fn shouts(args: Amount) -> Result<Nothing> {
+    context::info(&"a\x1b".repeat(usize::try_from(args.amount / 2).unwrap_or(0)));
     Ok(Nothing {})
 }
 
-/// Tells what it can see of the outside.
+/// Reports so many points of a curve and of progress, and one that is no number.
 #[task]
-fn looks_around() -> Result<Report> {
-    let vars: Vec<String> =
-        std::env::vars().map(|(name, value)| format!("{name}={value}")).collect();
-    let args = std::env::args().count();
-    let net = std::net::TcpStream::connect("127.0.0.1:1")
-        .map_or_else(|e| e.kind().to_string(), |_| "open".to_owned());
-    let roots = std::fs::read_dir("/").map_or(0, Iterator::count);
-    report(format!("vars {vars:?} args {args} net {net} roots {roots}"))
+fn reports(args: Amount) -> Result<Nothing> {
+    context::metric("loss", 0, f64::NAN);
+    for i in 0..args.amount {
+        context::metric("loss", i, 0.5);
+        context::progress(i, None);
+    }
+    Ok(Nothing {})
+}
+
+fn put(line: &str) {
+    use std::io::Write as _;
+    let _ = writeln!(std::io::stdout(), "{line}");
 }
 
 /// Sleeps for an hour and looks at the clocks and at random numbers.
@@ -203,31 +223,11 @@ fn tensors(images: Tensor) -> Result<Report> {
     report(format!("{all:?} {gathered:?} {sliced:?} {outside:?} {over} {built:?} {short}"))
 }
 
-/// Counts, and can be told to trap.
-#[state]
-struct Counter {
-    count: u64,
-}
-
-#[actor]
-impl Counter {
-    fn new(args: Amount) -> Result<Self> {
-        Ok(Self { count: args.amount })
-    }
-
-    fn add(&mut self, args: Amount) -> Result<Report> {
-        self.count += args.amount;
-        report(self.count.to_string())
-    }
-
-    fn traps(&mut self) -> Result<Nothing> {
-        assert!(self.count == u64::MAX, "this actor is done for");
-        Ok(Nothing {})
-    }
-}
-
 plugin! {
-    tasks: [nothing, fail, panics, overflows, loops, eats_memory, returns_much, large_tensor, many_handles,
-        talks, reads, writes, looks_around, sleeps, tensors],
-    actors: [Counter],
+    tasks: [nothing, fail, panics, overflows, loops, eats_memory, grows_memory, large_tensor, many_builders,
+        lying_shapes, many_handles, talks, shouts, reports, sleeps, tensors,
+        files::reads, files::writes, files::opens, files::lists, files::looks_around,
+        objects::returns_much, objects::returns_json, objects::returns_fields, objects::fails_long,
+        objects::emits],
+    actors: [actors::Counter, actors::Hoarder, actors::Fragile, actors::Looper],
 }
