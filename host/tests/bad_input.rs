@@ -95,7 +95,7 @@ fn components_that_are_none_are_named() {
     mobula.run(&["plugin", "push", &path("empty.wasm")]).refused(2, other);
     mobula.run(&["plugin", "build", &path("")]).refused(4, &["Cargo.toml"]);
     let listed = mobula.run(&["plugin", "list", "--json", "--plugin-dir", &path("")]);
-    assert_eq!(listed.json()["plugins"].as_array().unwrap().len(), 4, "ours, beside the program");
+    assert_eq!(listed.json()["plugins"].as_array().unwrap().len(), 5, "ours, beside the program");
     assert!(listed.stderr.contains("text.wasm"));
 }
 
