@@ -215,12 +215,19 @@ impl Problems {
                 self.add(Exit::Invalid, format!("{at}: input `{}` is missing", port.name));
             }
         }
+        let stream = each.and_then(|each| match &each.over {
+            ForeachOver::Stream { stage } => Some(stage),
+            _ => None,
+        });
         for (name, source) in &stage.inputs {
             let Some(port) = export.inputs.iter().find(|port| port.name == *name) else {
                 let there = export.inputs.iter().map(|port| port.name.as_str());
                 self.missing(&at, "input", name, there);
                 continue;
             };
+            if stream == Some(&source.stage) {
+                continue;
+            }
             let Some(producer) = all.get(source.stage.as_str()) else { continue };
             match producer.outputs.iter().find(|output| output.name == source.field) {
                 Some(output) => self.types(&at, port, &source.stage, output),

@@ -9,10 +9,8 @@ use anyhow::Context as _;
 use mobula_sandbox::{Compiler, Plugin, Sandbox, SandboxConfig};
 use mobula_store::Store;
 
+use crate::embed;
 use crate::exit::{Ended, Exit};
-
-/// What this program is started with to compile one component, and do nothing else.
-pub(crate) const COMPILE: &str = "--compile-component";
 
 /// All plugins that a pipeline can name.
 pub(crate) struct Catalogue {
@@ -34,10 +32,14 @@ impl Catalogue {
     pub(crate) fn open(store: &Store, plugin_dir: Option<&Path>) -> anyhow::Result<Self> {
         let home = store.home();
         let config = SandboxConfig { cache_dir: Some(home.join("cache")) };
-        let own = std::env::current_exe().context("cannot tell where this program is")?;
-        let compiler = Compiler::new(own, vec![COMPILE.into()]);
-        let sandbox =
-            Sandbox::with_compiler(config, compiler).context("cannot start the sandbox")?;
+        let own = std::env::current_exe().ok().filter(|_| embed::answers());
+        let sandbox = match own {
+            Some(own) => {
+                Sandbox::with_compiler(config, Compiler::new(own, vec![embed::COMPILE.into()]))
+            }
+            None => Sandbox::new(config),
+        };
+        let sandbox = sandbox.context("cannot start the sandbox")?;
         if let Some(dir) = plugin_dir
             && !dir.is_dir()
         {

@@ -20,7 +20,8 @@ pub(crate) fn trace(report: &RunReport) -> Json {
             "ph": "X", "pid": 1, "tid": row(&stage.worker), "cat": stage.kind,
             "name": format!("{}[{}]", stage.name, stage.index),
             "ts": stage.started_s * 1e6, "dur": (ended_s - stage.started_s).max(0.0) * 1e6,
-            "args": { "attempt": stage.attempt, "status": stage.status, "replay": stage.replay },
+            "args": { "attempt": stage.attempt, "status": stage.status, "replay": stage.replay,
+                      "receipt": stage.receipt },
         })
     });
     json!({ "traceEvents": names.chain(bars).collect::<Vec<_>>(), "displayTimeUnit": "ms" })

@@ -6,8 +6,66 @@ mod common;
 
 use std::fs;
 
-use common::{Mobula, REFERENCE, data};
+use common::{Mobula, REFERENCE, STREAM, data, digest};
 use serde_json::Value as Json;
+
+#[test]
+fn streams_and_lists_run_once_for_each() {
+    let set = format!("stage.load.mounts.data={}", data().display());
+    let run = |more: &[&str]| {
+        let mobula = Mobula::new();
+        let args = [&["run", STREAM, "--json", "--set", &set], more].concat();
+        mobula.run(&args).json()
+    };
+    let report = run(&[]);
+    let stages = report["stages"].as_array().unwrap();
+    let count = |name: &str| stages.iter().filter(|stage| stage["name"] == name).count();
+    assert_eq!((count("batches"), count("seen"), count("sample")), (1, 5, 3), "500 images by 100");
+    let last = |name: &str, field: &str| {
+        let stage = stages.iter().rfind(|stage| stage["name"] == name).unwrap();
+        stage["outputs"][field].clone()
+    };
+    assert_eq!(last("seen", "count"), 500 * 32 * 32);
+    assert_eq!(last("together", "count"), 300 * 32 * 32, "three samples joined");
+    let cost = &report["cost"];
+    assert_eq!(cost["calls"], 11);
+    assert!(cost["cold_calls"].as_u64() >= Some(3), "{cost}");
+    for field in ["cpu_s", "memory_peak_bytes", "bytes_in", "bytes_out"] {
+        assert!(cost[field].as_f64() > Some(0.0), "{field}: {cost}");
+    }
+    let digest_of = |report: &Json| digest(report, "stats");
+    for fault in ["seen[3]:actor-crash", "batches:worker-crash@0.5", "sample[1]:trap"] {
+        assert_eq!(digest_of(&run(&["--inject", fault])), digest_of(&report), "{fault}");
+    }
+}
+
+#[test]
+fn a_program_that_embeds_the_engine_runs_the_reference_pipeline() {
+    let home = tempfile::tempdir().unwrap();
+    let exe = std::path::Path::new(env!("CARGO_BIN_EXE_mobula"));
+    let folder = exe.parent().unwrap();
+    let output = std::process::Command::new(folder.join("examples/embed"))
+        .args([data(), &folder.join("plugins"), home.path()])
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(text.contains("epoch 9: loss ") && text.contains("test accuracy "), "{text}");
+}
+
+#[test]
+fn what_never_fits_is_refused_before_anything_runs() {
+    let mobula = Mobula::new();
+    let wide = ["--workers", "2", "--set", "stage.load.cpus=3"];
+    let said = ["stage `load` needs 3 cpus, but there are 2"];
+    mobula.tiny(&wide).refused(2, &said);
+    let large = ["--memory", "1GiB", "--set", "stage.load.memory=2GiB"];
+    mobula
+        .tiny(&large)
+        .refused(2, &["stage `load` needs 2147483648 bytes of memory, but there are"]);
+    mobula.tiny(&["--memory", "1MiB"]).refused(2, &["the least is 128MiB"]);
+    mobula.tiny(&["--memory", "lots"]).refused(2, &["`lots` is no number of bytes"]);
+}
 
 #[test]
 fn the_reference_pipeline_runs_and_tells_everything() {

@@ -2,7 +2,6 @@
 //! process left it.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -11,14 +10,13 @@ use mobula_contract::{
     ActorSource, CheckpointId, EventBody, Folders, Pipeline, RunEvent, RunId, RunReport, RunStatus,
     StageRef, Value, parse_pipeline,
 };
-use mobula_engine::{
-    CancelHandle, Engine, EngineConfig, Fault, Outcome, Run, SessionConfig, misfits,
-};
+use mobula_engine::{CancelHandle, Fault, Outcome, Run, SessionConfig, misfits};
 use mobula_store::{NewRun, Store};
 use serde_json::{Map, Value as Json};
 
 use crate::args::{RunArgs, RunHow};
 use crate::check::check;
+use crate::embed::engine_over;
 use crate::exit::{Ended, Exit};
 use crate::home;
 use crate::journal::StoreJournal;
@@ -27,7 +25,6 @@ use crate::output::Output;
 use crate::plugins::Catalogue;
 use crate::policy::policy;
 use crate::resume::{last_number, take_up};
-use crate::stages::HostStages;
 
 /// Runs a pipeline file.
 pub(crate) fn start(args: &RunArgs, home: Option<PathBuf>, output: Output) -> anyhow::Result<()> {
@@ -107,7 +104,12 @@ fn take_in_models(pipeline: &mut Pipeline, base: &Path) -> anyhow::Result<()> {
 
 fn check_faults(pipeline: &Pipeline, faults: &[Fault]) -> anyhow::Result<()> {
     for fault in faults {
-        let repeat = pipeline.stage(&fault.stage).map(|stage| stage.repeat.unwrap_or(1));
+        let stage = pipeline.stage(&fault.stage);
+        // How often a stage with `foreach` runs is known only when it does.
+        if stage.is_some_and(|stage| stage.foreach.is_some()) {
+            continue;
+        }
+        let repeat = stage.map(|stage| stage.repeat.unwrap_or(1));
         if repeat.is_none_or(|repeat| fault.index >= repeat) {
             let names: Vec<&str> = pipeline.stages.iter().map(|s| s.name.as_str()).collect();
             let why = match repeat {
@@ -162,7 +164,7 @@ impl RunJob {
         output: Output,
     ) -> anyhow::Result<()> {
         let Self { run, pipeline, faults, before } = self;
-        let engine = engine(catalogue, how)?;
+        let engine = engine_over(catalogue, how.workers.map(f64::from), how.memory)?;
         let misfits = misfits(&engine, &pipeline);
         if !misfits.is_empty() {
             return Err(Ended::error(Exit::Invalid, misfits.join("\n")));
@@ -211,14 +213,6 @@ impl RunJob {
         output.result(&report, || super::runs::prose(&report))?;
         close(&run, &outcome)
     }
-}
-
-/// An engine over the plugins of this catalogue.
-fn engine(catalogue: Catalogue, how: &RunHow) -> anyhow::Result<Engine> {
-    let stages = Arc::new(HostStages { catalogue: Arc::new(catalogue) });
-    let config = EngineConfig { memory_bytes: how.memory, ..EngineConfig::new(stages) };
-    let cpus = how.workers.map_or(config.cpus, f64::from);
-    Engine::start(EngineConfig { cpus, ..config }).context("cannot start the engine")
 }
 
 /// The command's end, after its document.

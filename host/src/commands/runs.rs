@@ -147,6 +147,16 @@ pub(crate) fn prose(report: &RunReport) -> String {
         bytes(held),
         blocked_s * 1e3
     );
+    let cost = &report.cost;
+    text += &format!(
+        "\ncost: {} calls ({} cold), {:.2} s of computing, guest memory up to {}, {} in, {} out",
+        cost.calls,
+        cost.cold_calls,
+        cost.cpu_s,
+        bytes(cost.memory_peak_bytes),
+        bytes(cost.bytes_in),
+        bytes(cost.bytes_out)
+    );
     for recovery in &report.recoveries {
         let from = recovery.from_checkpoint.as_ref().map_or("nothing", |id| id.as_str());
         text += &format!(

@@ -11,6 +11,7 @@ use serde_json::Value as Json;
 use tempfile::TempDir;
 
 pub(crate) const TINY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/tiny.toml");
+pub(crate) const STREAM: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/pipelines/stream.toml");
 pub(crate) const REFERENCE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/pipelines/cifar10.toml");
 
 /// A home folder, and the program with it.

@@ -56,8 +56,8 @@ pub struct StageSpec {
 pub struct Foreach {
     /// What there are several of.
     pub over: ForeachOver,
-    /// The name of the argument (for JSON) or input (for rows) that holds the one; the fields of a
-    /// stream's object keep their names.
+    /// The name of the argument (for JSON) or input (for rows) that holds the one. Of a stream's object
+    /// the inputs are those fields that are named as the stream's, or all where none is.
     pub name: String,
     /// Rows of a tensor that go together.
     pub rows: u64,

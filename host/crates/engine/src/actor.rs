@@ -9,7 +9,8 @@ use serde_json::{Map, Value as Json};
 use crate::core::{ActorId, Event, LeftActor, Need, NewActor};
 use crate::engine::Session;
 use crate::inner::{ActorWork, Inner};
-use crate::task::{Task, never_fits, retry};
+use crate::needs::never_fits;
+use crate::task::{Task, retry};
 
 /// An actor on its way to be created.
 #[derive(Debug)]

@@ -5,63 +5,22 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use mobula_contract::{
-    ActorSource, EventBody, Foreach, ForeachOver, InputRef, Pipeline, StageKind, StageRef,
-    StageSpec, Value,
+    EventBody, Foreach, ForeachOver, InputRef, Pipeline, StageKind, StageRef, StageSpec, Value,
 };
 use serde_json::Value as Json;
 
 use crate::actor::ActorHandle;
 use crate::core::{Event, LeftActor, Need, UnitId};
-use crate::engine::{Engine, Entry, Session, milli};
+use crate::engine::{Entry, Session};
 use crate::input::Input;
+use crate::needs::stage_need;
 use crate::plan::{Left, Resume, calls_of, known_count};
 use crate::refs::{ObjectRef, ObjectStream, Polled};
 use crate::slot::{Slot, Waiter};
-use crate::task::{never_fits, retry};
+use crate::task::retry;
 
 /// Units of one stage over a stream that wait or run, before the stream waits for them.
 const STREAM_WINDOW: usize = 64;
-
-/// What of a pipeline could never run with so much: one sentence each. Actors have their memory for
-/// their life, so that a stage must fit beside all of them.
-#[must_use]
-pub fn misfits(engine: &Engine, pipeline: &Pipeline) -> Vec<String> {
-    let state = engine.inner().lock();
-    let total = state.core.total();
-    let for_life = pipeline.actors.iter().map(|actor| actor.limits.memory_bytes.unwrap_or(0));
-    let for_life: u64 = for_life.fold(0, u64::saturating_add);
-    let stages = pipeline.stages.iter().filter_map(|stage| {
-        let need = stage_need(stage, pipeline, total);
-        let memory_bytes = need.memory_bytes.saturating_add(for_life);
-        let beside = if for_life > 0 { " beside the actors" } else { "" };
-        let what = format!("stage `{}`{beside}", stage.name);
-        never_fits(&state.core, Need { memory_bytes, ..need }, &what)
-    });
-    let actors = pipeline.actors.iter().filter_map(|actor| {
-        let cpus_milli = actor.limits.cpus.map_or(0, milli);
-        let need = Need { cpus_milli, memory_bytes: 0 };
-        never_fits(&state.core, need, &format_args!("actor `{}`", actor.name))
-    });
-    stages.chain(actors).collect()
-}
-
-/// What a call of this stage takes: of an actor's method, what the actor says.
-fn stage_need(stage: &StageSpec, pipeline: &Pipeline, total: Need) -> Need {
-    let cpus = match &stage.kind {
-        StageKind::Task { .. } => stage.limits.cpus.map_or(1000, milli),
-        StageKind::Method { actor, .. } => {
-            let actor = pipeline.actor(actor).expect("a checked pipeline");
-            let all = matches!(actor.source, ActorSource::Native { .. });
-            let default = if all { total.cpus_milli } else { 1000.min(total.cpus_milli) };
-            stage.limits.cpus.or(actor.limits.cpus).map_or(default, milli)
-        }
-    };
-    let memory_bytes = match &stage.kind {
-        StageKind::Task { .. } => stage.limits.memory_bytes.unwrap_or(0),
-        StageKind::Method { .. } => 0,
-    };
-    Need { cpus_milli: cpus, memory_bytes }
-}
 
 /// How far a stage has been entered.
 #[derive(Default)]
@@ -237,7 +196,7 @@ impl<'r> Driver<'r> {
                 let part = |start| {
                     let count = rows.min(tensor.rows() - start);
                     let (from, field) = (source.unit(), field.clone());
-                    Each::Input(Input::Rows { from, field, start, count })
+                    Each::Rows(Input::Rows { from, field, start, count })
                 };
                 starts.map(part).collect()
             }
@@ -274,8 +233,7 @@ impl<'r> Driver<'r> {
         match stream.poll() {
             Polled::Item(item) => {
                 self.say_expanded(at, count + 1, false);
-                let each = Each::Input(Input::All { from: item.unit() });
-                self.enter(at, count, Some(each));
+                self.enter(at, count, Some(Each::Item(item)));
                 Moved::Yes
             }
             Polled::End(Ok(())) => {
@@ -308,9 +266,18 @@ impl<'r> Driver<'r> {
         })
     }
 
-    fn inputs(&self, spec: &StageSpec) -> Result<Vec<(String, Input)>, String> {
+    /// `item` is the object of the stream that the stage runs for: what is read of the stream's stage is
+    /// read of it.
+    fn inputs(
+        &self,
+        spec: &StageSpec,
+        item: Option<UnitId>,
+    ) -> Result<Vec<(String, Input)>, String> {
         let inputs = spec.inputs.iter().map(|(name, source)| {
             let (stage, field) = (self.index[source.stage.as_str()], source.field.clone());
+            if let Some(from) = item.filter(|_| streams_from(spec) == Some(&source.stage)) {
+                return Ok((name.clone(), Input::Field { from, field }));
+            }
             let all = self.pipeline.stages[stage].foreach.is_some() && source.index.is_none();
             let input = if all {
                 let from = self.stages[stage].units.iter().map(ObjectRef::unit).collect();
@@ -325,24 +292,34 @@ impl<'r> Driver<'r> {
 
     fn enter(&mut self, at: usize, index: u32, each: Option<Each>) {
         let spec = &self.pipeline.stages[at];
-        let mut inputs = match self.inputs(spec) {
+        let item = match &each {
+            Some(Each::Item(item)) => Some(item.unit()),
+            _ => None,
+        };
+        let mut inputs = match self.inputs(spec, item) {
             Ok(inputs) => inputs,
             Err(why) => return self.session.fail(&format!("stage {}: {why}", spec.name)),
         };
         let mut own = Arc::new(spec.clone());
+        let mut streamed = None;
         let name = spec.foreach.as_ref().map_or("", |foreach| foreach.name.as_str());
         match each {
             Some(Each::Argument(value)) => {
                 Arc::make_mut(&mut own).args.insert(name.to_owned(), value);
             }
-            Some(Each::Input(input)) => inputs.push((name.to_owned(), input)),
+            Some(Each::Rows(input)) => inputs.push((name.to_owned(), input)),
+            Some(Each::Item(item)) => {
+                let named = spec.inputs.values().any(|i| streams_from(spec) == Some(&i.stage));
+                if !named {
+                    inputs.push((String::new(), Input::All { from: item.unit() }));
+                }
+                // It is held until the call has been entered.
+                streamed = Some(item);
+            }
             None => {}
         }
         let stage = StageRef { name: spec.name.clone(), index, repeated: spec.is_repeated() };
-        let streams = self.pipeline.stages.iter().any(|other| {
-            matches!(other.foreach.as_ref().map(|foreach| &foreach.over),
-                Some(ForeachOver::Stream { stage }) if *stage == spec.name)
-        });
+        let streams = self.pipeline.stages.iter().any(|o| streams_from(o) == Some(&spec.name));
         let done = self.kept.contains(&stage).then(|| self.left.finished.remove(&stage));
         let done = done.map(Option::unwrap_or_default);
         let unit = UnitId(self.session.inner.new_id());
@@ -368,6 +345,7 @@ impl<'r> Driver<'r> {
             retry(limits),
             done,
         );
+        drop(streamed);
         if streaming {
             self.stages[at].stream = Some(ObjectStream::new(entered.clone()));
         }
@@ -454,7 +432,16 @@ impl<'r> Driver<'r> {
 /// What one unit of a stage with `foreach` gets of its own.
 enum Each {
     Argument(Json),
-    Input(Input),
+    Rows(Input),
+    Item(ObjectRef),
+}
+
+/// The stage whose stream a stage runs over.
+fn streams_from(stage: &StageSpec) -> Option<&String> {
+    match stage.foreach.as_ref().map(|foreach| &foreach.over) {
+        Some(ForeachOver::Stream { stage }) => Some(stage),
+        _ => None,
+    }
 }
 
 fn sources_of(stage: &StageSpec) -> impl Iterator<Item = &str> {

@@ -15,6 +15,7 @@ use crate::core::{Core, Event, Names, Need, Rules, SessionId, Submit, UnitId};
 use crate::fault::Fault;
 use crate::inner::{Inner, Work};
 use crate::journal::MemoryJournal;
+use crate::needs::milli;
 use crate::objects::{MemoryUse, Objects};
 use crate::port::{Journal, Policy, Stages};
 use crate::refs::ObjectRef;
@@ -150,13 +151,6 @@ impl Drop for Engine {
             let _ = timer.join();
         }
     }
-}
-
-/// Thousandths of processors, at least ten.
-pub(crate) fn milli(cpus: f64) -> u64 {
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a small number")]
-    let milli = (cpus * 1000.0).round().clamp(10.0, 1e9) as u64;
-    milli
 }
 
 /// How to begin a session.

@@ -12,6 +12,7 @@ mod fault;
 mod inner;
 mod input;
 mod journal;
+mod needs;
 mod objects;
 mod plan;
 mod port;
@@ -28,11 +29,11 @@ mod writer;
 pub use crate::core::{Names, Need};
 pub use actor::{Actor as NewActor, ActorHandle};
 pub use context::CallContext;
-pub use drive::misfits;
 pub use engine::{
     CancelHandle, Engine, EngineConfig, PENDING_MAX, PROCESS_BYTES, Session, SessionConfig,
 };
 pub use fault::{Fault, FaultKind};
+pub use needs::misfits;
 pub use objects::MemoryUse;
 pub use plan::Left;
 pub use port::{Actor, Call, Journal, Policy, Save, Seen, Stages, Verdict};

@@ -9,8 +9,9 @@ use mobula_contract::{Failure, FailureKind, Limits, StageKind, StageRef, StageSp
 use serde_json::{Map, Value as Json};
 
 use crate::core::{ActorId, Need, UnitId};
-use crate::engine::{Entry, PENDING_MAX, Session, milli};
+use crate::engine::{Entry, PENDING_MAX, Session};
 use crate::input::Input;
+use crate::needs::{milli, never_fits};
 use crate::refs::{FieldRef, ObjectRef, ObjectStream};
 use crate::retry::{DELAY_FIRST_MS, Retry};
 use crate::slot::Slot;
@@ -229,29 +230,3 @@ impl<'s> Task<'s> {
 
 /// Calls that may wait for one actor; `submit` waits beyond it.
 pub const MAILBOX_MAX: usize = 100_000;
-
-/// Why something can never be admitted, if so.
-pub(crate) fn never_fits(
-    core: &crate::core::Core,
-    need: Need,
-    what: &dyn std::fmt::Display,
-) -> Option<String> {
-    if core.can_ever_fit(need) {
-        return None;
-    }
-    let total = core.total();
-    #[expect(clippy::cast_precision_loss, reason = "for a message")]
-    let cpus = |milli: u64| milli as f64 / 1000.0;
-    Some(if need.cpus_milli > total.cpus_milli {
-        format!(
-            "{what} needs {} cpus, but there are {}",
-            cpus(need.cpus_milli),
-            cpus(total.cpus_milli)
-        )
-    } else {
-        format!(
-            "{what} needs {} bytes of memory, but there are {}",
-            need.memory_bytes, total.memory_bytes
-        )
-    })
-}

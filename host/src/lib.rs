@@ -1,0 +1,100 @@
+//! The program `mobula`, and what another program needs to be like it: [`engine()`] is an engine over the
+//! plugins of a home folder and the native trainer, the same that the command line runs pipelines on.
+//! Wires the rooms of the house together; the only place that knows everybody.
+//!
+//! The reference pipeline without a pipeline file, in the verbs that users of Ray know; a program that
+//! runs it is `examples/embed.rs`:
+//!
+//! ```no_run
+//! use mobula::engine::SessionConfig;
+//! use serde_json::json;
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let engine = mobula::engine(&mobula::HostConfig::default())?;
+//! let session = engine.session(SessionConfig { seed: 7, ..SessionConfig::default() });
+//!
+//! // A task goes to any free worker; what it gives is there at once, as a reference.
+//! let load = session.task("cifar10-load/load").mount("data", "data/cifar-10").submit()?;
+//! let subset = |images: &str, labels: &str, size: u32| {
+//!     let task = session.task("subset/subset").args(json!({ "size": size }));
+//!     task.input("images", load.field(images)).input("labels", load.field(labels)).submit()
+//! };
+//! let train = subset("x_train", "y_train", 5000)?;
+//! let test = subset("x_test", "y_test", 1000)?; // runs beside the other
+//!
+//! // An actor keeps its state; its calls are made in order.
+//! let trainer = session.actor("trainer").native("cnn").create()?;
+//! let epoch = trainer
+//!     .method(&session, "train_epoch")
+//!     .args(json!({ "batch_size": 64, "validation_split": 0.1 }))
+//!     .input("images", train.field("images"))
+//!     .input("labels", train.field("labels"));
+//! for number in 0..10 {
+//!     println!("epoch {number}: {:?}", epoch.submit()?.get()?.get("loss"));
+//! }
+//! let evaluate = trainer.method(&session, "evaluate");
+//! let evaluate = evaluate.input("images", test.field("images")).input("labels", test.field("labels"));
+//! println!("{:?}", evaluate.submit()?.get()?.get("test_accuracy"));
+//! # Ok(())
+//! # }
+//! ```
+
+mod args;
+mod check;
+mod commands;
+mod dataset;
+mod embed;
+mod exit;
+mod home;
+mod journal;
+mod live;
+mod native;
+mod output;
+mod plugins;
+mod policy;
+mod resume;
+mod stages;
+mod timeline;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use crate::args::{Cli, Command};
+use crate::output::Output;
+
+pub use embed::{HostConfig, compile_if_asked, engine};
+/// Objects, tensors, failures.
+pub use mobula_contract as contract;
+/// The engine's own names: sessions, tasks, actors, references.
+pub use mobula_engine as engine;
+
+/// The command line, from the arguments to the exit code.
+#[must_use]
+pub fn main() -> ExitCode {
+    if let Some(code) = compile_if_asked() {
+        return code;
+    }
+    let cli = Cli::parse();
+    let output = Output { json: cli.json };
+    match perform(cli, output) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            output.note(&format!("error: {error:#}"));
+            ExitCode::from(exit::code_of(&error))
+        }
+    }
+}
+
+fn perform(cli: Cli, output: Output) -> anyhow::Result<()> {
+    let home = cli.home;
+    match &cli.command {
+        Command::Run(args) => commands::run::start(args, home, output),
+        Command::Runs(command) => commands::runs::perform(command, home, output),
+        Command::Plugin(command) => commands::plugin::perform(command, home, output),
+        Command::Checkpoints(command) => commands::checkpoints::perform(command, home, output),
+        Command::Model(command) => commands::model::perform(command, home, output),
+        Command::Data(command) => commands::data::perform(command, home, output),
+        Command::Doctor => commands::doctor::perform(home, output),
+    }
+}
