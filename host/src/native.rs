@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 
 use mobula_contract::{
     ActorExport, ActorSpec, Charge, DType, Failure, FailureKind, InputPort, MethodExport, Object,
-    OutputPort, PortKind, StageContext as _, StageKind, Tensor, Value,
+    OutputPort, PortKind, StageContext as _, StageKind, Tensor, Used, Value,
 };
 use mobula_engine::{Actor, Call, CallContext};
 use mobula_trainer::{
@@ -141,7 +141,8 @@ impl Actor for Cnn {
         let StageKind::Method { method, .. } = &call.spec.kind else {
             unreachable!("the engine sends an actor only its methods");
         };
-        match method.as_str() {
+        let before_s = self.trainer.helpers_cpu_s();
+        let result = match method.as_str() {
             "train_epoch" => self.train_epoch(&call),
             "evaluate" => self.evaluate(&call),
             "predict" => self.predict(&call),
@@ -150,7 +151,10 @@ impl Actor for Cnn {
                     format!("cnn has no method `{other}`: train_epoch, evaluate, predict");
                 Err(Failure::new(FailureKind::Invalid, message))
             }
-        }
+        };
+        let helpers_cpu_s = self.trainer.helpers_cpu_s() - before_s;
+        call.context.used(Used { helpers_cpu_s, ..Used::default() });
+        result
     }
 
     fn is_alive(&self) -> bool {

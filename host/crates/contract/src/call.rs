@@ -49,9 +49,11 @@ pub trait StageContext: Send + Sync {
     fn used(&self, _used: Used) {}
 }
 
-/// What one call used inside of its sandbox.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+/// What one call used, as far as only its sandbox or its native actor knows.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Used {
+    /// Seconds that threads beside the worker's computed for it.
+    pub helpers_cpu_s: f64,
     /// Most bytes of guest memory at one time, those of earlier calls of the same actor included.
     pub memory_peak_bytes: u64,
     /// Bytes that went into the guest: arguments, JSON and bytes of inputs, and what it read of tensors.

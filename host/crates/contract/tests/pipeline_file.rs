@@ -2,7 +2,10 @@
 
 use std::path::Path;
 
-use mobula_contract::{Folders, Override, Pipeline, PipelineErrors, PolicyPlan, parse_pipeline};
+use mobula_contract::{
+    FailureKind, Folders, ForeachOver, Override, Pipeline, PipelineErrors, PolicyPlan,
+    parse_pipeline,
+};
 
 const GOOD: &str = r#"
 [pipeline]
@@ -109,6 +112,51 @@ fn all_problems_are_reported_together_with_their_lines() {
     ] {
         assert!(shown.contains(wanted), "wanted {wanted:?} in:\n{shown}");
     }
+}
+
+/// The good file, and a stage with these lines.
+fn with_stage(lines: &str) -> String {
+    format!("{GOOD}\n[[stage]]\nname = \"each\"\ntask = \"p/each\"\n{lines}\n")
+}
+
+#[test]
+fn foreach_is_a_list_a_field_or_a_stream() {
+    let foreach = |lines: &str| {
+        let pipeline = parse(&with_stage(lines), &[]).unwrap();
+        pipeline.stages[2].foreach.clone().unwrap()
+    };
+    let list = foreach("foreach = [1, \"two\"]");
+    let values = vec![1.into(), "two".into()];
+    assert_eq!((list.over, list.name.as_str()), (ForeachOver::List { values }, "item"));
+    let rows = foreach("foreach = { over = \"load.x_train\", as = \"images\", rows = 100 }");
+    assert!(matches!(rows.over, ForeachOver::Field { from } if from.field == "x_train"));
+    assert_eq!((rows.name.as_str(), rows.rows), ("images", 100));
+    let stream = foreach("foreach = \"load\"");
+    assert_eq!(stream.over, ForeachOver::Stream { stage: "load".to_owned() });
+    for (lines, wanted) in [
+        ("foreach = []", "`foreach` of stage `each` is an empty list"),
+        ("foreach = 3", "`foreach` of stage `each` must be a list, \"stage.field\" or the name"),
+        ("foreach = \"laod\"", "which the file does not have: did you mean `load`?"),
+        ("foreach = \"train\"", "only a task that runs once can stream, not `train`"),
+        ("foreach = { as = \"x\" }", "`foreach` of stage `each` needs `over`"),
+        ("foreach = { over = [1], rwos = 1 }", "no key `rwos`: did you mean `rows`?"),
+        ("foreach = [1]\nrepeat = 2", "both `repeat` and `foreach`: choose one"),
+        ("foreach = \"each.x\"", "stages wait for each other: each → each"),
+    ] {
+        check_error(&with_stage(lines), &[], wanted);
+    }
+}
+
+#[test]
+fn retries_and_processors_can_be_chosen() {
+    let lines = "retry_on = [\"quota\", \"worker-lost\"]\nretry_delay_ms = 0\ncpus = 0.5";
+    let limits = &parse(&with_stage(lines), &[]).unwrap().stages[2].limits;
+    let kinds = vec![FailureKind::Quota, FailureKind::WorkerLost];
+    assert_eq!((limits.retry.on.clone(), limits.retry.delay_ms), (Some(kinds), Some(0)));
+    assert_eq!(limits.cpus, Some(0.5));
+    check_error(&with_stage("retry_on = [\"sometimes\"]"), &[], "must be a list of failed, trap,");
+    check_error(&with_stage("retry_on = [\"cancelled\"]"), &[], "must be a list of failed, trap,");
+    check_error(&with_stage("cpus = 0"), &[], "`cpus` of stage `each` must be a number from 0.01");
 }
 
 #[test]

@@ -259,7 +259,7 @@ fn run_call(
     let used = context.taken_use();
     let receipt = Receipt {
         wall_s: started.elapsed().as_secs_f64(),
-        cpu_s: thread_cpu_s() - cpu_before_s,
+        cpu_s: thread_cpu_s() - cpu_before_s + used.helpers_cpu_s,
         memory_peak_bytes: used.memory_peak_bytes,
         bytes_in: used.bytes_in,
         bytes_out: used.bytes_out,

@@ -2,11 +2,12 @@
 
 mod common;
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use common::{engine, is_empty_but_for, number, object, rows};
 use mobula_contract::{FailureKind, Value};
-use mobula_engine::{SessionConfig, wait};
+use mobula_engine::{MAILBOX_MAX, SessionConfig, wait};
 use serde_json::json;
 
 #[test]
@@ -182,6 +183,35 @@ fn a_long_life_is_saved_without_being_asked() {
     std::thread::sleep(Duration::from_millis(20));
     stopped.cancel();
     assert_eq!(number(&add.submit().unwrap().get().unwrap()), 30_002);
+}
+
+#[test]
+fn a_full_mailbox_makes_its_sender_wait() {
+    let engine = engine(2.0);
+    let session = engine.session(SessionConfig::default());
+    let sum = session.actor("sum").native("sum").create().unwrap();
+    let asleep = sum.method(&session, "sleep").args(json!({ "ms": 600_000 })).submit().unwrap();
+    let sent = AtomicUsize::new(0);
+    let beyond = MAILBOX_MAX + 10;
+    let last = std::thread::scope(|scope| {
+        let sender = scope.spawn(|| {
+            let add = sum.method(&session, "add").args(json!({ "x": 1 }));
+            let mut last = None;
+            for _ in 0..beyond {
+                last = Some(add.submit().unwrap());
+                sent.fetch_add(1, Ordering::Relaxed);
+            }
+            last.unwrap()
+        });
+        while sent.load(Ordering::Relaxed) < MAILBOX_MAX - 1 {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        std::thread::sleep(Duration::from_millis(50));
+        assert!(sent.load(Ordering::Relaxed) <= MAILBOX_MAX, "the rest waits");
+        asleep.cancel();
+        sender.join().unwrap()
+    });
+    assert_eq!(number(&last.get().unwrap()), beyond as u64);
 }
 
 #[test]

@@ -170,6 +170,7 @@ impl State {
     /// What the call used so far. That it was the first one, its caller knows.
     pub(crate) fn used(&self) -> Used {
         Used {
+            helpers_cpu_s: 0.0,
             memory_peak_bytes: self.memory_bytes,
             bytes_in: self.bytes_in,
             bytes_out: self.bytes_out,

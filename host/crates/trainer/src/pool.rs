@@ -35,6 +35,8 @@ struct Shared<W: Work> {
     posted: AtomicU64,
     next: AtomicUsize,
     busy: AtomicUsize,
+    /// Nanoseconds that the threads beside the caller's have computed.
+    cpu_ns: AtomicU64,
     wake: Condvar,
     done: Condvar,
 }
@@ -61,6 +63,7 @@ impl<W: Work> Pool<W> {
             posted: AtomicU64::new(0),
             next: AtomicUsize::new(0),
             busy: AtomicUsize::new(0),
+            cpu_ns: AtomicU64::new(0),
             wake: Condvar::new(),
             done: Condvar::new(),
         });
@@ -72,6 +75,11 @@ impl<W: Work> Pool<W> {
             pool.threads.push(thread);
         }
         Ok(pool)
+    }
+
+    /// Seconds that the threads beside the caller's have computed so far, their waiting not counted.
+    pub(crate) fn cpu_s(&self) -> f64 {
+        std::time::Duration::from_nanos(self.shared.cpu_ns.load(Ordering::Relaxed)).as_secs_f64()
     }
 
     /// Runs all parts of a job and returns when the last is done. A part's panic goes on here.
@@ -107,6 +115,11 @@ impl<W: Work> Pool<W> {
             resume_unwind(panic);
         }
     }
+}
+
+fn thread_cpu_ns() -> u64 {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    u64::try_from(time.tv_sec * 1_000_000_000 + time.tv_nsec).unwrap_or(0)
 }
 
 impl<W: Work> Shared<W> {
@@ -146,7 +159,9 @@ impl<W: Work> Shared<W> {
             seen = board.generation;
             let (job, parts) = (board.job.expect("a generation has a job"), board.parts);
             drop(board);
+            let before_ns = thread_cpu_ns();
             let outcome = self.parts(job, parts, worker);
+            self.cpu_ns.fetch_add(thread_cpu_ns().saturating_sub(before_ns), Ordering::Relaxed);
             let mut board = self.lock();
             board.panic = board.panic.take().or(outcome.err());
             board.busy -= 1;

@@ -67,6 +67,12 @@ pub struct Trainer {
 }
 
 impl Trainer {
+    /// Seconds that the trainer's threads beside the caller's have computed so far.
+    #[must_use]
+    pub fn helpers_cpu_s(&self) -> f64 {
+        self.pool.cpu_s()
+    }
+
     /// A fresh network: kernels Glorot-uniform from the seed, biases zero.
     ///
     /// # Errors
