@@ -179,6 +179,6 @@ impl ActorHandle {
     /// they are submitted.
     #[must_use]
     pub fn method<'s>(&self, session: &'s Session, method: &str) -> Task<'s> {
-        Task::method(session, self.living.actor, &self.living.spec.name, method)
+        Task::method(session, self.living.actor, &self.living.spec, method)
     }
 }

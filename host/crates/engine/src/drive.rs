@@ -32,6 +32,18 @@ struct Entered {
     stream: Option<ObjectStream>,
     /// Nobody will read its units from here on.
     dropped: bool,
+    /// Units before this one are done.
+    done: usize,
+}
+
+impl Entered {
+    /// Looks how many units from the first are done; gives how many were entered since.
+    fn open(&mut self) -> usize {
+        while self.units.get(self.done).is_some_and(ObjectRef::is_ready) {
+            self.done += 1;
+        }
+        self.units.len() - self.done
+    }
 }
 
 pub(crate) struct Driver<'r> {
@@ -40,6 +52,7 @@ pub(crate) struct Driver<'r> {
     left: Left,
     kept: BTreeSet<StageRef>,
     total: Need,
+    specs: Vec<Arc<StageSpec>>,
     stages: Vec<Entered>,
     index: BTreeMap<&'r str, usize>,
     actors: BTreeMap<&'r str, ActorHandle>,
@@ -67,6 +80,7 @@ impl<'r> Driver<'r> {
             left,
             kept: resume.kept,
             total,
+            specs: pipeline.stages.iter().cloned().map(Arc::new).collect(),
             stages: pipeline.stages.iter().map(|_| Entered::default()).collect(),
             index: names.map(|(i, stage)| (stage.name.as_str(), i)).collect(),
             actors: BTreeMap::new(),
@@ -224,8 +238,7 @@ impl<'r> Driver<'r> {
             self.stages[at].whole = true;
             return Moved::Yes;
         }
-        let open = self.stages[at].units.iter().filter(|unit| !unit.is_ready()).count();
-        if open >= STREAM_WINDOW {
+        if self.stages[at].open() >= STREAM_WINDOW {
             return Moved::No;
         }
         let Some(stream) = &self.stages[from].stream else { return Moved::No };
@@ -300,7 +313,7 @@ impl<'r> Driver<'r> {
             Ok(inputs) => inputs,
             Err(why) => return self.session.fail(&format!("stage {}: {why}", spec.name)),
         };
-        let mut own = Arc::new(spec.clone());
+        let mut own = Arc::clone(&self.specs[at]);
         let mut streamed = None;
         let name = spec.foreach.as_ref().map_or("", |foreach| foreach.name.as_str());
         match each {
@@ -398,7 +411,7 @@ impl<'r> Driver<'r> {
                 }
                 ForeachOver::Stream { stage } => {
                     let stream = self.stages[self.index[stage.as_str()]].units.first();
-                    entered.units.iter().rev().take(STREAM_WINDOW).chain(stream).collect()
+                    entered.units.get(entered.done).into_iter().chain(stream).collect()
                 }
             };
             watched.extend(sources.into_iter().filter(|source| !source.is_ready()));

@@ -1,6 +1,6 @@
 //! What calls and actors take of processors and memory, and what could never have it.
 
-use mobula_contract::{ActorSource, Pipeline, StageKind, StageSpec};
+use mobula_contract::{ActorSource, ActorSpec, Pipeline, StageKind, StageSpec};
 
 use crate::core::{Core, Need};
 use crate::engine::Engine;
@@ -34,9 +34,7 @@ pub(crate) fn stage_need(stage: &StageSpec, pipeline: &Pipeline, total: Need) ->
         StageKind::Task { .. } => stage.limits.cpus.map_or(1000, milli),
         StageKind::Method { actor, .. } => {
             let actor = pipeline.actor(actor).expect("a checked pipeline");
-            let all = matches!(actor.source, ActorSource::Native { .. });
-            let default = if all { total.cpus_milli } else { 1000.min(total.cpus_milli) };
-            stage.limits.cpus.or(actor.limits.cpus).map_or(default, milli)
+            stage.limits.cpus.map_or_else(|| call_cpus_milli(actor, total), milli)
         }
     };
     let memory_bytes = match &stage.kind {
@@ -44,6 +42,16 @@ pub(crate) fn stage_need(stage: &StageSpec, pipeline: &Pipeline, total: Need) ->
         StageKind::Method { .. } => 0,
     };
     Need { cpus_milli: cpus, memory_bytes }
+}
+
+/// What a call of an actor takes, in thousandths of processors, where only the actor says so: all of
+/// them for a native one, which has threads of its own.
+pub(crate) fn call_cpus_milli(actor: &ActorSpec, total: Need) -> u64 {
+    let default = match actor.source {
+        ActorSource::Native { .. } => total.cpus_milli,
+        ActorSource::Plugin { .. } => total.cpus_milli.min(1000),
+    };
+    actor.limits.cpus.map_or(default, milli)
 }
 
 /// Thousandths of processors, at least ten.

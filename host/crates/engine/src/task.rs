@@ -5,13 +5,15 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use mobula_contract::{Failure, FailureKind, Limits, StageKind, StageRef, StageSpec, Value};
+use mobula_contract::{
+    ActorSpec, Failure, FailureKind, Limits, StageKind, StageRef, StageSpec, Value,
+};
 use serde_json::{Map, Value as Json};
 
 use crate::core::{ActorId, Need, UnitId};
 use crate::engine::{Entry, PENDING_MAX, Session};
 use crate::input::Input;
-use crate::needs::{milli, never_fits};
+use crate::needs::{call_cpus_milli, milli, never_fits};
 use crate::refs::{FieldRef, ObjectRef, ObjectStream};
 use crate::retry::{DELAY_FIRST_MS, Retry};
 use crate::slot::Slot;
@@ -49,6 +51,8 @@ pub struct Task<'s> {
     held: Vec<ObjectRef>,
     actor: Option<ActorId>,
     mistake: Option<String>,
+    /// What it takes where the call itself says nothing.
+    cpus_milli: u64,
     /// Tells submissions of the same call apart: each has its own seed.
     count: Arc<AtomicU32>,
 }
@@ -66,9 +70,16 @@ impl<'s> Task<'s> {
         Self::of_kind(session, task, kind, None, mistake)
     }
 
-    pub(crate) fn method(session: &'s Session, actor: ActorId, name: &str, method: &str) -> Self {
-        let kind = StageKind::Method { actor: name.to_owned(), method: method.to_owned() };
-        Self::of_kind(session, method, kind, Some(actor), None)
+    pub(crate) fn method(
+        session: &'s Session,
+        actor: ActorId,
+        spec: &ActorSpec,
+        method: &str,
+    ) -> Self {
+        let (name, total) = (&spec.name, session.inner.lock().core.total());
+        let kind = StageKind::Method { actor: name.clone(), method: method.to_owned() };
+        let cpus_milli = call_cpus_milli(spec, total);
+        Self { cpus_milli, ..Self::of_kind(session, method, kind, Some(actor), None) }
     }
 
     fn of_kind(
@@ -80,7 +91,7 @@ impl<'s> Task<'s> {
     ) -> Self {
         let spec = Arc::new(StageSpec { kind, ..plain_spec(name) });
         let (inputs, held, count) = (Vec::new(), Vec::new(), Arc::default());
-        Self { session, spec, inputs, held, actor, mistake, count }
+        Self { session, spec, inputs, held, actor, mistake, cpus_milli: 1000, count }
     }
 
     fn change(mut self, change: impl FnOnce(&mut StageSpec)) -> Self {
@@ -198,7 +209,7 @@ impl<'s> Task<'s> {
         }
         let inner = &self.session.inner;
         let need = Need {
-            cpus_milli: milli(self.spec.limits.cpus.unwrap_or(1.0)),
+            cpus_milli: self.spec.limits.cpus.map_or(self.cpus_milli, milli),
             memory_bytes: match self.actor {
                 None => self.spec.limits.memory_bytes.unwrap_or(0),
                 Some(_) => 0,
