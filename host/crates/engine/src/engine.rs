@@ -180,7 +180,8 @@ impl std::fmt::Debug for SessionConfig {
     }
 }
 
-/// Tasks, actors and objects that belong together. Dropping it cancels what still runs.
+/// Tasks, actors and objects that belong together. Dropping it cancels what still runs, and waits until
+/// it has stopped.
 pub struct Session {
     pub(crate) inner: Arc<Inner>,
     pub(crate) shell: Arc<SessionShell>,
@@ -380,7 +381,7 @@ impl Drop for Session {
     fn drop(&mut self) {
         lock(&self.named).clear();
         self.cancel();
-        self.close_journal();
+        self.ended();
     }
 }
 

@@ -203,8 +203,12 @@ impl Inner {
                 order(state, worker, Order::Save { save, after, id, position }, wakes);
             }
             Effect::SaveObject { save, unit, stage, id } => {
-                let work = Arc::clone(&state.works[&unit]);
-                self.save_object(&work.session, SaveOrder { save, unit, stage, id });
+                let content = Content::Object(unit);
+                let (actor, position, blocking_s) = (None, 0, 0.0);
+                let decided = Instant::now();
+                let job =
+                    SaveJob { save, id, stage, actor, position, content, decided, blocking_s };
+                state.works[&unit].session.jobs.push(Job::Save(job));
             }
             Effect::Resolved { unit, result } => {
                 if let Some(slot) = state.slot(unit) {
@@ -257,30 +261,6 @@ impl Inner {
         }
     }
 
-    fn save_object(self: &Arc<Self>, session: &SessionShell, order: SaveOrder) {
-        let SaveOrder { save, unit, stage, id } = order;
-        // It was made a moment ago, so that it is in memory; where it is not, nothing is saved.
-        let Ok(object) = self.objects.get(unit) else {
-            let gone = Failure::new(mobula_contract::FailureKind::Host, "the object is gone");
-            let inner = Arc::clone(self);
-            std::thread::spawn(move || inner.step(Event::SaveEnded { save, result: Err(gone) }));
-            return;
-        };
-        let content = Content::Object(object);
-        let (actor, position, blocking_s) = (None, 0, 0.0);
-        let decided = Instant::now();
-        session.jobs.push(Job::Save(SaveJob {
-            save,
-            id,
-            stage,
-            actor,
-            position,
-            content,
-            decided,
-            blocking_s,
-        }));
-    }
-
     /// Enters an object of a stream under the number that belongs to its index.
     pub(crate) fn emit(
         self: &Arc<Self>,
@@ -325,13 +305,6 @@ impl Inner {
             let _ = thread.join();
         }
     }
-}
-
-struct SaveOrder {
-    save: crate::core::SaveId,
-    unit: UnitId,
-    stage: StageRef,
-    id: mobula_contract::CheckpointId,
 }
 
 /// A worker that is gone has said so itself; its orders go nowhere.

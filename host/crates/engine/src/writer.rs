@@ -8,10 +8,11 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
-use mobula_contract::{CheckpointId, Failure, Object, RunEvent, StageRef, encode_object};
+use mobula_contract::{CheckpointId, Failure, FailureKind, RunEvent, StageRef, encode_object};
 
-use crate::core::{Event, SaveId, SessionId};
+use crate::core::{Event, SaveId, SessionId, UnitId};
 use crate::inner::Inner;
+use crate::objects::{Missing, Objects};
 use crate::port::{Journal, Save};
 use crate::slot::lock;
 
@@ -38,7 +39,8 @@ pub(crate) struct SaveJob {
 
 pub(crate) enum Content {
     State(Vec<u8>),
-    Object(Arc<Object>),
+    /// What this unit gave; the core keeps it until the save has ended.
+    Object(UnitId),
 }
 
 /// The jobs of one journal. Pushing never waits, since it happens under the engine's lock.
@@ -123,7 +125,7 @@ pub(crate) fn start(
                 }
                 Job::Save(job) => {
                     let save = job.save;
-                    let result = write_save(&mut *journal, job);
+                    let result = write_save(&mut *journal, job, &inner.objects);
                     inner.step(Event::SaveEnded { save, result });
                 }
                 Job::Load(id, reply) => {
@@ -136,10 +138,20 @@ pub(crate) fn start(
     thread.expect("the system can start a thread")
 }
 
-fn write_save(journal: &mut dyn Journal, job: SaveJob) -> Result<(f64, String), Failure> {
+fn write_save(
+    journal: &mut dyn Journal,
+    job: SaveJob,
+    objects: &Objects,
+) -> Result<(f64, String), Failure> {
     let bytes = match job.content {
         Content::State(bytes) => bytes,
-        Content::Object(object) => encode_object(&object),
+        Content::Object(unit) => match objects.get(unit) {
+            Ok(object) => encode_object(&object),
+            Err(Missing::Failed(failure)) => return Err(failure),
+            Err(Missing::Lost(_)) => {
+                return Err(Failure::new(FailureKind::Host, "the object is gone"));
+            }
+        },
     };
     let digest = journal.save(Save {
         id: &job.id,
