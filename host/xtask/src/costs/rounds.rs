@@ -75,14 +75,14 @@ const INTERRUPTION: [Request; 2] = [
     Request {
         what: "cost of interruption, running-stats (%)",
         name: "interruption_actor_percent",
-        count: 5,
+        count: 20,
         warm_up: 1,
         aim: Aim::AtMost(6.0),
     },
     Request {
         what: "cost of interruption, augment (%)",
         name: "interruption_task_percent",
-        count: 5,
+        count: 20,
         warm_up: 1,
         aim: Aim::AtMost(6.0),
     },

@@ -15,6 +15,9 @@ use serde_json::Value;
 
 use super::machine;
 
+/// The system counts hundredths of seconds, so it knows nothing of a shorter request.
+const SPAN_MIN_S: f64 = 0.2;
+
 pub(crate) struct Child {
     name: String,
     process: std::process::Child,
@@ -28,7 +31,7 @@ pub(crate) struct Child {
 /// A timed request's answer.
 pub(crate) struct Timed {
     pub(crate) answer: Value,
-    /// Cores that other programs used meanwhile, if the system tells.
+    /// Cores that other programs used meanwhile; 0 if the system does not tell, or it was too short.
     pub(crate) foreign: f64,
 }
 
@@ -68,16 +71,16 @@ impl Child {
     /// The same for a request that is timed.
     pub(crate) fn time(&mut self, request: &Value) -> Result<Timed> {
         self.go_on()?;
-        let tree = machine::tree(self.process.id());
-        let own_s = || tree.iter().filter_map(|process| machine::used_s(*process)).sum::<f64>();
-        let foreign_s = || Some(machine::busy_s()? - own_s());
+        let child = self.process.id();
+        let foreign_s = || Some(machine::busy_s()? - machine::used_by_tree_s(child));
         let (begun, before) = (Instant::now(), foreign_s());
         self.send(request)?;
         let line = self.receive()?;
         let (span, after) = (begun.elapsed().as_secs_f64(), foreign_s());
         self.stop()?;
         let answer = self.parse(&line)?;
-        let foreign = after.zip(before).map_or(0.0, |(after, before)| (after - before) / span);
+        let told = after.zip(before).filter(|_| span > SPAN_MIN_S);
+        let foreign = told.map_or(0.0, |(after, before)| (after - before) / span);
         Ok(Timed { answer, foreign: foreign.max(0.0) })
     }
 

@@ -53,7 +53,7 @@ pub(crate) fn busy_s() -> Option<f64> {
 }
 
 /// Seconds of processor time of one program.
-pub(crate) fn used_s(process: u32) -> Option<f64> {
+fn used_s(process: u32) -> Option<f64> {
     let fields = status(process)?;
     let ticks = |i: usize| fields.get(i)?.parse::<f64>().ok();
     Some((ticks(11)? + ticks(12)?) / TICKS_PER_S)
@@ -75,6 +75,11 @@ pub(crate) fn tree(root: u32) -> Vec<u32> {
         seen += 1;
     }
     tree
+}
+
+/// Seconds of processor time of a program and of all that it started and that still runs.
+pub(crate) fn used_by_tree_s(root: u32) -> f64 {
+    tree(root).into_iter().filter_map(used_s).sum()
 }
 
 /// Resident memory of one program; a page of several is divided among them.
