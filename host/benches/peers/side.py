@@ -1,6 +1,6 @@
 """What the Python sides share: arguments, pixels, networks, the documented snippets, the protocol.
 
-A side is a child process of `cargo xtask bench trainer --peers`. It reads requests from stdin, one
+A side is a child process of `cargo xtask bench trainer --peers` (or `core`). It reads requests from stdin, one
 JSON object a line like {"do": "epoch", "data": "train.bin", "images": 1024}, calls its method of
 that name with the other fields, and answers with one line. What a framework prints goes to stderr.
 """

@@ -3,6 +3,7 @@
 //! It starts other programs (cargo, rustup, our own) and says what it runs; it holds no logic of the product.
 
 mod arm;
+mod costs;
 mod demo;
 mod peers;
 mod plugins;
@@ -13,8 +14,9 @@ use anyhow::{Result, bail};
 
 use crate::run::cargo;
 
-const USAGE: &str = "usage: cargo xtask setup | plugins | demo | test | bench core | kernels \
-    | recipe [MODEL] [EPOCHS] | trainer [--peers [--quick] [--curve] [--json FILE]]";
+const USAGE: &str = "usage: cargo xtask setup | plugins | demo | test \
+    | bench core [--peers [--quick] [--json FILE]] | kernels | recipe [MODEL] [EPOCHS] \
+    | trainer [--peers [--quick] [--curve] [--json FILE]]";
 
 fn main() -> Result<()> {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -30,6 +32,9 @@ fn main() -> Result<()> {
         ["bench", "core"] => {
             plugins::build()?;
             cargo(&["bench", "--quiet", "-p", "mobula", "--bench", "core"])
+        }
+        ["bench", "core", ref options @ ..] if options.contains(&"--peers") => {
+            costs::bench(options)
         }
         ["bench", "kernels"] => example("mobula-kernels", "layers", &[]),
         ["bench", "recipe", ref rest @ ..] => example("mobula-trainer", "recipe", rest),

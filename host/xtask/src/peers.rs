@@ -1,17 +1,18 @@
 //! `cargo xtask bench trainer --peers`: our trainer beside Keras and PyTorch, in one run that
 //! anyone can repeat.
 //!
-//! This file decides what is run and what comes of it; `side` talks to the child processes,
+//! This file decides what is run and what comes of it; `child` and `side` talk to the processes,
 //! `speed`, `agree` and `accuracy` compare them, `place` finds or makes what they need.
 
 mod accuracy;
 mod agree;
+pub(crate) mod child;
 mod data;
-mod machine;
-mod place;
+pub(crate) mod machine;
+pub(crate) mod place;
 mod side;
 mod speed;
-mod table;
+pub(crate) mod table;
 
 use std::fs;
 use std::io::Write as _;

@@ -66,12 +66,13 @@ impl RunningStats {
         let mut start = 0;
         while start < images.rows() {
             let part = images.slice(start, lot.min(images.rows() - start))?.bytes()?;
-            for pixel in part.chunks_exact(channels) {
-                for (value, (sum, square)) in pixel.iter().zip(sums.iter_mut().zip(&mut squares)) {
-                    *sum += u64::from(*value);
-                    *square += u64::from(*value) * u64::from(*value);
-                }
-            }
+            let rest = match channels {
+                1 => add_blocks::<1>(&part, &mut sums, &mut squares),
+                3 => add_blocks::<3>(&part, &mut sums, &mut squares),
+                4 => add_blocks::<4>(&part, &mut sums, &mut squares),
+                _ => &part,
+            };
+            add_pixels(rest, &mut sums, &mut squares);
             seen += part.len() as u64 / channels as u64;
             start += lot;
         }
@@ -84,6 +85,46 @@ impl RunningStats {
         let n = self.count.max(1) as f64;
         let std = self.squares.iter().map(|square| (square / n).sqrt()).collect();
         Ok(Stats { count: self.count, mean: self.mean.clone(), std })
+    }
+}
+
+/// Pixels of a block. In each turn of a loop a guest looks whether it has to stop; where a turn is one
+/// pixel that costs a quarter of the time, where it is a block nothing that can be measured.
+const BLOCK: usize = 32;
+
+/// Adds up whole blocks of pixels of so many channels; gives what is left.
+fn add_blocks<'a, const C: usize>(
+    part: &'a [u8],
+    sums: &mut [u64],
+    squares: &mut [u64],
+) -> &'a [u8] {
+    let (pixels, _) = part.as_chunks::<C>();
+    let (blocks, rest) = pixels.as_chunks::<BLOCK>();
+    for block in blocks {
+        // 32 · 255² is far below 2³².
+        let (mut sum, mut square) = ([0_u32; C], [0_u32; C]);
+        for pixel in block {
+            for c in 0..C {
+                let value = u32::from(pixel[c]);
+                sum[c] += value;
+                square[c] += value * value;
+            }
+        }
+        for c in 0..C {
+            sums[c] += u64::from(sum[c]);
+            squares[c] += u64::from(square[c]);
+        }
+    }
+    rest.as_flattened()
+}
+
+/// Adds up pixels of as many channels as there are sums.
+fn add_pixels(part: &[u8], sums: &mut [u64], squares: &mut [u64]) {
+    for pixel in part.chunks_exact(sums.len()) {
+        for (value, (sum, square)) in pixel.iter().zip(sums.iter_mut().zip(squares.iter_mut())) {
+            *sum += u64::from(*value);
+            *square += u64::from(*value) * u64::from(*value);
+        }
     }
 }
 

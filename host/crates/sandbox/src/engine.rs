@@ -78,18 +78,28 @@ impl Sandbox {
     /// An engine with its ticker thread. It compiles in this process, where only the parts of a component can
     /// be bounded, not the time and the memory that compiling them takes.
     pub fn new(config: SandboxConfig) -> Result<Self, SandboxError> {
-        Self::make(config, None)
+        Self::make(&running(), config, None)
     }
 
     /// The same, but it compiles in processes of their own, which have limits of their own.
     pub fn with_compiler(config: SandboxConfig, compiler: Compiler) -> Result<Self, SandboxError> {
-        Self::make(config, Some(compiler))
+        Self::make(&running(), config, Some(compiler))
     }
 
-    fn make(config: SandboxConfig, compiler: Option<Compiler>) -> Result<Self, SandboxError> {
+    /// One whose guests nothing can stop: for measuring what it costs that they can be stopped.
+    #[doc(hidden)]
+    pub fn unstoppable(config: SandboxConfig) -> Result<Self, SandboxError> {
+        Self::make(running().epoch_interruption(false), config, None)
+    }
+
+    fn make(
+        settings: &Config,
+        config: SandboxConfig,
+        compiler: Option<Compiler>,
+    ) -> Result<Self, SandboxError> {
         let failed = |e: wasmtime::Error| SandboxError::Engine(format!("{e:#}"));
         let cache = config.cache_dir.map(Cache::open).transpose()?;
-        let engine = Engine::new(&running()).map_err(failed)?;
+        let engine = Engine::new(settings).map_err(failed)?;
         let mut linker = Linker::new(&engine);
         wasmtime_wasi::p2::add_to_linker_sync(&mut linker).map_err(failed)?;
         clock::add_to_linker(&mut linker).map_err(failed)?;

@@ -12,7 +12,7 @@ use crate::test::guard;
 
 /// A virtual environment to use instead of our own; what it holds is its owner's business.
 const VENV_ENV: &str = "MOBULA_PEERS_VENV";
-const SCRIPTS: &str = "host/benches/peers";
+pub(crate) const SCRIPTS: &str = "host/benches/peers";
 
 pub(crate) struct Place {
     pub(crate) python: PathBuf,
@@ -38,13 +38,8 @@ impl Place {
         let target = target()?;
         let work = target.join("peers");
         fs::create_dir_all(&work).with_context(|| format!("cannot make {}", work.display()))?;
-        let python = match std::env::var_os(VENV_ENV) {
-            Some(venv) => PathBuf::from(venv).join("bin/python"),
-            None => venv(&work.join("venv"))?,
-        };
-        if !python.is_file() {
-            bail!("{} is missing; does {VENV_ENV} name a virtual environment?", python.display());
-        }
+        let what = "Keras, TensorFlow and PyTorch from PyPI (several GB, once)";
+        let python = python(&work.join("venv"), "requirements.txt", what)?;
         cargo(&["build", "--release", "-p", "mobula-trainer", "--example", "peer"])?;
         let (train, test) = (work.join("train.bin"), work.join("test.bin"));
         data::write(&train, data::TRAIN, 1)?;
@@ -70,17 +65,29 @@ impl Place {
     }
 }
 
-/// Our virtual environment, with exactly the versions of `requirements.txt`.
-fn venv(venv: &Path) -> Result<PathBuf> {
+/// The Python of the environment that `VENV_ENV` names, else of our own one in the folder `own`.
+pub(crate) fn python(own: &Path, requirements: &str, what: &str) -> Result<PathBuf> {
+    let python = match std::env::var_os(VENV_ENV) {
+        Some(venv) => PathBuf::from(venv).join("bin/python"),
+        None => venv(own, requirements, what)?,
+    };
+    if !python.is_file() {
+        bail!("{} is missing; does {VENV_ENV} name a virtual environment?", python.display());
+    }
+    Ok(python)
+}
+
+/// Our virtual environment, with exactly the versions of the file `requirements`.
+fn venv(venv: &Path, requirements: &str, what: &str) -> Result<PathBuf> {
     let python = venv.join("bin/python");
-    let requirements = format!("{SCRIPTS}/requirements.txt");
+    let requirements = format!("{SCRIPTS}/{requirements}");
     let wanted = fs::read(&requirements).with_context(|| format!("cannot read {requirements}"))?;
     // Written last, so that a broken installation is made anew.
     let stamp = venv.join("requirements.installed");
     if fs::read(&stamp).is_ok_and(|installed| installed == wanted) {
         return Ok(python);
     }
-    say("installing Keras, TensorFlow and PyTorch from PyPI (several GB, once)");
+    say(&format!("installing {what}"));
     run("python3", &["-m", "venv", "--clear", &venv.display().to_string()])
         .context("the peers need Python 3.11 or later, with its module `venv`")?;
     let pip = ["-m", "pip", "install", "--quiet", "-r", &requirements];

@@ -1,18 +1,11 @@
 //! A side: one way to train, in a child process that answers requests.
-//!
-//! A child runs only while it is asked: before and after it is stopped by signal, so that a
-//! framework's waiting threads, which may spin, take nothing from the others.
 
-use std::fs::{self, File};
-use std::io::{BufRead as _, BufReader, Write as _};
-use std::os::unix::process::CommandExt as _;
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
-use std::time::Instant;
+use std::process::Command;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
 
-use super::machine;
+use super::child::{self, Child};
 use super::place::Place;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -117,15 +110,10 @@ impl Optimizer {
     }
 }
 
-/// A child process.
+/// A child process that trains.
 pub(crate) struct Peer {
     pub(crate) side: Side,
     child: Child,
-    requests: Option<ChildStdin>,
-    answers: BufReader<ChildStdout>,
-    log: std::path::PathBuf,
-    stopped: bool,
-    started: Instant,
 }
 
 /// A timed request's answer.
@@ -147,105 +135,24 @@ impl Peer {
         command.args(["--dropout", if dropout { "on" } else { "off" }]);
         command.args(["--optimizer", optimizer.name()]);
         command.env("OMP_NUM_THREADS", threads.to_string());
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(File::create(&log)?);
-        // A group of its own, so that helpers of the framework are stopped with it.
-        command.process_group(0);
-        let started = Instant::now();
-        let mut child = command.spawn().with_context(|| format!("cannot start {}", side.name()))?;
-        let requests = child.stdin.take();
-        let answers = BufReader::new(child.stdout.take().context("no output of a child")?);
-        Ok(Self { side, child, requests, answers, log, stopped: false, started })
+        Ok(Self { side, child: Child::start(side.name(), command, &log)? })
     }
 
     /// Seconds from its start to the end of its first step, which this request is.
     pub(crate) fn first_step_s(&mut self, place: &Place) -> Result<f64> {
-        self.send(&json!({ "do": "step", "data": place.first }))?;
-        let line = self.receive()?;
-        let seconds = self.started.elapsed().as_secs_f64();
-        self.stop()?;
-        self.parse(&line)?;
-        Ok(seconds)
+        self.child.first(&json!({ "do": "step", "data": place.first }))
     }
 
     /// One request, one answer.
     pub(crate) fn ask(&mut self, request: &Value) -> Result<Value> {
-        self.go_on()?;
-        self.send(request)?;
-        let line = self.receive()?;
-        self.stop()?;
-        self.parse(&line)
+        self.child.ask(request)
     }
 
     /// The same for a request that is timed.
     pub(crate) fn time(&mut self, request: &Value) -> Result<Timed> {
-        self.go_on()?;
-        let id = self.child.id();
-        let foreign_s = || Some(machine::busy_s()? - machine::used_s(id)?);
-        let (begun, before) = (Instant::now(), foreign_s());
-        self.send(request)?;
-        let line = self.receive()?;
-        let (span, after) = (begun.elapsed().as_secs_f64(), foreign_s());
-        self.stop()?;
-        let answer = self.parse(&line)?;
+        let child::Timed { answer, foreign } = self.child.time(request)?;
         let number = |name: &str| answer[name].as_f64().with_context(|| format!("no `{name}`"));
-        let foreign = after.zip(before).map_or(0.0, |(after, before)| (after - before) / span);
         let images_per_s = number("images")? / number("seconds")?;
-        Ok(Timed { images_per_s, foreign: foreign.max(0.0) })
-    }
-
-    fn send(&mut self, request: &Value) -> Result<()> {
-        let requests = self.requests.as_mut().context("the child was told to end")?;
-        let sent = writeln!(requests, "{request}").and_then(|()| requests.flush());
-        if sent.is_err() { bail!(self.failure()) } else { Ok(()) }
-    }
-
-    fn receive(&mut self) -> Result<String> {
-        let mut line = String::new();
-        self.answers.read_line(&mut line)?;
-        if line.is_empty() { bail!(self.failure()) } else { Ok(line) }
-    }
-
-    fn parse(&self, line: &str) -> Result<Value> {
-        serde_json::from_str(line).with_context(|| format!("{}: `{line}`", self.side.name()))
-    }
-
-    /// What it said last, which is why it ended.
-    fn failure(&self) -> String {
-        let log = fs::read_to_string(&self.log).unwrap_or_default();
-        let last: Vec<&str> = log.lines().rev().take(5).collect();
-        let last = last.into_iter().rev().collect::<Vec<_>>().join("\n");
-        format!("{} ended by itself; see {}\n{last}", self.side.name(), self.log.display())
-    }
-
-    fn stop(&mut self) -> Result<()> {
-        self.signal("STOP")?;
-        self.stopped = true;
-        Ok(())
-    }
-
-    fn go_on(&mut self) -> Result<()> {
-        if self.stopped {
-            self.signal("CONT")?;
-            self.stopped = false;
-        }
-        Ok(())
-    }
-
-    /// By the shell, whose `kill` is everywhere: std has no signals.
-    fn signal(&self, name: &str) -> Result<()> {
-        let kill = format!("kill -{name} -{}", self.child.id());
-        let status = Command::new("sh").args(["-c", &kill]).stderr(Stdio::null()).status()?;
-        if status.success() { Ok(()) } else { bail!(self.failure()) }
-    }
-}
-
-impl Drop for Peer {
-    /// Lets it end in its own way: a framework has helpers to end.
-    fn drop(&mut self) {
-        drop(self.requests.take());
-        if self.go_on().is_err() {
-            let _ = self.child.kill();
-        }
-        let _ = self.child.wait();
+        Ok(Timed { images_per_s, foreign })
     }
 }
