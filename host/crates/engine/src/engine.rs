@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, channel};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::JoinHandle;
 use std::time::Instant;
 
@@ -13,7 +13,7 @@ use mobula_contract::{
 use crate::actor::{Actor, ActorHandle};
 use crate::core::{Core, Event, Names, Need, Rules, SessionId, Submit, UnitId};
 use crate::fault::Fault;
-use crate::inner::{Inner, Work};
+use crate::inner::{Inner, State, Work};
 use crate::journal::MemoryJournal;
 use crate::needs::milli;
 use crate::objects::{MemoryUse, Objects};
@@ -299,6 +299,17 @@ impl Session {
 
     /// Enters a unit and gives the reference to its object.
     pub(crate) fn enter(&self, entry: Entry, retry: Retry, done: Option<(bool, f64)>) -> ObjectRef {
+        self.enter_locked(self.inner.lock(), entry, retry, done)
+    }
+
+    /// The same for who holds the lock already.
+    pub(crate) fn enter_locked(
+        &self,
+        mut state: MutexGuard<'_, State>,
+        entry: Entry,
+        retry: Retry,
+        done: Option<(bool, f64)>,
+    ) -> ObjectRef {
         let Entry { unit, work, actor, need, given } = entry;
         let slot = Arc::clone(&work.slot);
         let mut sources: Vec<UnitId> =
@@ -316,7 +327,6 @@ impl Session {
             done,
             given,
         };
-        let mut state = self.inner.lock();
         state.enter_work(unit, Arc::new(work));
         let wakes = self.inner.step_locked(&mut state, Event::Submitted(vec![submit]));
         drop(state);

@@ -292,8 +292,9 @@ impl Inner {
             wakes.absorb(self.step_locked(&mut state, Event::SessionCancelled(session)));
         }
         for inbox in state.inboxes.values() {
-            inbox.push(Order::Stop);
-            wakes.inboxes.push(Arc::clone(inbox));
+            if inbox.push(Order::Stop) {
+                wakes.inboxes.push(Arc::clone(inbox));
+            }
         }
         let threads = std::mem::take(&mut state.threads);
         self.room.notify_all();
@@ -309,8 +310,9 @@ impl Inner {
 
 /// A worker that is gone has said so itself; its orders go nowhere.
 fn order(state: &State, worker: WorkerId, order: Order, wakes: &mut Wakes) {
-    if let Some(inbox) = state.inboxes.get(&worker) {
-        inbox.push(order);
+    if let Some(inbox) = state.inboxes.get(&worker)
+        && inbox.push(order)
+    {
         wakes.inboxes.push(Arc::clone(inbox));
     }
 }

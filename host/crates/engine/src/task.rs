@@ -217,6 +217,12 @@ impl<'s> Task<'s> {
         };
         let name = &self.spec.name;
         let (session, actor) = (self.session.shell.id, self.actor);
+        let index = self.count.fetch_add(1, Ordering::Relaxed);
+        let stage = StageRef { name: name.clone(), index, repeated: true };
+        let slot = Arc::new(Slot::default());
+        let spec = Arc::clone(&self.spec);
+        let work = self.session.work(stage, spec, self.inputs.clone(), stream, &slot);
+        let entry = Entry { unit: UnitId(inner.new_id()), work, actor, need, given: false };
         let state = inner.lock();
         if let Some(why) = never_fits(&state.core, need, &format_args!("stage `{name}`")) {
             return Err(invalid(why));
@@ -228,14 +234,7 @@ impl<'s> Task<'s> {
         if state.is_closed() {
             return Err(Failure::new(FailureKind::Cancelled, "the engine has ended"));
         }
-        drop(state);
-        let index = self.count.fetch_add(1, Ordering::Relaxed);
-        let stage = StageRef { name: name.clone(), index, repeated: true };
-        let slot = Arc::new(Slot::default());
-        let spec = Arc::clone(&self.spec);
-        let work = self.session.work(stage, spec, self.inputs.clone(), stream, &slot);
-        let entry = Entry { unit: UnitId(inner.new_id()), work, actor, need, given: false };
-        Ok(self.session.enter(entry, retry(&self.spec.limits), None))
+        Ok(self.session.enter_locked(state, entry, retry(&self.spec.limits), None))
     }
 }
 

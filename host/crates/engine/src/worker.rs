@@ -35,18 +35,27 @@ pub(crate) enum Order {
 /// The orders of one worker: one call, and for actors a snapshot and the last word.
 #[derive(Default)]
 pub(crate) struct Inbox {
-    orders: Mutex<VecDeque<Order>>,
+    orders: Mutex<Orders>,
     /// How many there are, for who looks without the lock.
     count: AtomicUsize,
     changed: Condvar,
 }
 
+#[derive(Default)]
+struct Orders {
+    waiting: VecDeque<Order>,
+    /// The worker sleeps: telling a condition that nobody waits for costs a system call all the same.
+    asleep: bool,
+}
+
 impl Inbox {
-    /// Enters an order, under the engine's lock so that orders keep their order.
-    pub(crate) fn push(&self, order: Order) {
+    /// Enters an order, under the engine's lock so that orders keep their order; whether the worker is
+    /// to be woken.
+    pub(crate) fn push(&self, order: Order) -> bool {
         let mut orders = lock(&self.orders);
-        orders.push_back(order);
-        self.count.store(orders.len(), Ordering::Release);
+        orders.waiting.push_back(order);
+        self.count.store(orders.waiting.len(), Ordering::Release);
+        orders.asleep
     }
 
     pub(crate) fn wake(&self) {
@@ -57,11 +66,13 @@ impl Inbox {
         spin_until(|| self.count.load(Ordering::Acquire) > 0);
         let mut orders = lock(&self.orders);
         loop {
-            if let Some(order) = orders.pop_front() {
-                self.count.store(orders.len(), Ordering::Release);
+            if let Some(order) = orders.waiting.pop_front() {
+                self.count.store(orders.waiting.len(), Ordering::Release);
                 return order;
             }
+            orders.asleep = true;
             orders = self.changed.wait(orders).unwrap_or_else(PoisonError::into_inner);
+            orders.asleep = false;
         }
     }
 }
