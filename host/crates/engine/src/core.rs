@@ -50,6 +50,8 @@ pub struct Core {
     idle: Vec<WorkerId>,
     workers_ever: u32,
     saves_ever: u64,
+    /// Sessions that may have come to their end by this event.
+    touched: Vec<SessionId>,
     effects: Vec<Effect>,
 }
 
@@ -83,6 +85,7 @@ impl Core {
             idle: Vec::new(),
             workers_ever: 0,
             saves_ever: 0,
+            touched: Vec::new(),
             effects: Vec::new(),
         }
     }
@@ -314,6 +317,7 @@ impl Core {
         }
         let session = self.units[&id].session;
         self.sessions.get_mut(&session).expect("it waits for running calls").running -= 1;
+        self.touched.push(session);
     }
 
     fn give_back(&mut self, need: Need) {

@@ -1,6 +1,7 @@
 //! The engine and its sessions: where a program that embeds it begins.
 
 use std::path::PathBuf;
+use std::sync::atomic::AtomicUsize;
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::JoinHandle;
@@ -221,6 +222,7 @@ impl Session {
             begun_s: config.begun_s,
             jobs: Arc::clone(&jobs),
             watch: Mutex::default(),
+            unseen: AtomicUsize::new(0),
             finished: Mutex::default(),
             waiter: Arc::default(),
         });

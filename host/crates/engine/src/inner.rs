@@ -16,7 +16,7 @@ use crate::port::Stages;
 use crate::session::SessionShell;
 use crate::slot::{Slot, Waiter, lock};
 use crate::timer::Timer;
-use crate::worker::{self, Inbox, Order};
+use crate::worker::{self, Inbox, Order, Spawned};
 use crate::writer::{Content, Job, SaveJob};
 
 /// What is called, and with what.
@@ -80,6 +80,17 @@ impl State {
 
     pub(crate) fn slot(&self, unit: UnitId) -> Option<Arc<Slot>> {
         self.works.get(&unit).map(|work| &work.slot).or_else(|| self.slots.get(&unit)).cloned()
+    }
+
+    fn keep_worker(&mut self, id: WorkerId, spawned: Spawned) {
+        self.inboxes.insert(id, spawned.inbox);
+        self.threads.retain(|thread| !thread.is_finished());
+        self.threads.push(spawned.thread);
+    }
+
+    /// A worker whose thread has ended.
+    pub(crate) fn forget_worker(&mut self, id: WorkerId) {
+        self.inboxes.remove(&id);
     }
 
     /// Threads and things that are kept; for tests of what is left over.
@@ -180,8 +191,7 @@ impl Inner {
         match effect {
             Effect::SpawnWorker(id) => {
                 let spawned = worker::spawn_pool(id, self);
-                state.inboxes.insert(id, spawned.inbox);
-                state.threads.push(spawned.thread);
+                state.keep_worker(id, spawned);
             }
             Effect::Call { unit, worker, attempt } => {
                 let work = Arc::clone(&state.works[&unit]);
@@ -190,9 +200,7 @@ impl Inner {
             Effect::StartActor { actor, worker, from } => {
                 let work = Arc::clone(&state.actors[&actor]);
                 let spawned = worker::spawn_actor(worker, actor, work, from, self);
-                state.inboxes.insert(worker, spawned.inbox);
-                state.threads.retain(|thread| !thread.is_finished());
-                state.threads.push(spawned.thread);
+                state.keep_worker(worker, spawned);
             }
             Effect::FinishActor { worker, .. } => order(state, worker, Order::Finish, wakes),
             Effect::DismissWorker(worker) => {

@@ -27,7 +27,7 @@ const SPILL_MIN_BYTES: u64 = 64 << 10;
 pub(crate) struct Objects {
     table: Mutex<Table>,
     budget: Budget,
-    /// One at a time writes or reads files, so that two do not wait for each other's memory.
+    /// One at a time writes or reads files. Nobody waits for memory while he has it.
     disk: Mutex<()>,
     folder: Option<PathBuf>,
 }
@@ -133,13 +133,14 @@ impl Objects {
         if let Some(found) = self.in_memory(id)? {
             return Ok(found);
         }
+        let file = lock(&self.table).entries.get(&id).and_then(|entry| entry.file.clone());
+        let Some(file) = file else { return self.in_memory(id)?.ok_or(Missing::Lost(id)) };
+        let mut charge = self.reserve(file.len, || false).map_err(Missing::Failed)?;
+        // Two who want it do not read it twice.
         let _disk = lock(&self.disk);
         if let Some(found) = self.in_memory(id)? {
             return Ok(found);
         }
-        let file = lock(&self.table).entries.get(&id).and_then(|entry| entry.file.clone());
-        let Some(file) = file else { return Err(Missing::Lost(id)) };
-        let mut charge = self.reserve_holding_disk(file.len, || false).map_err(Missing::Failed)?;
         let read = self.read(&file, &mut charge).map(Arc::new);
         let mut table = lock(&self.table);
         let Some(entry) = table.entries.get_mut(&id) else { return Err(Missing::Lost(id)) };
@@ -178,20 +179,8 @@ impl Objects {
         bytes: u64,
         give_up: impl Fn() -> bool,
     ) -> Result<Charge, Failure> {
-        if let Some(charge) = self.budget.take(bytes) {
-            return Ok(charge);
-        }
-        let _disk = lock(&self.disk);
-        self.reserve_holding_disk(bytes, give_up)
-    }
-
-    fn reserve_holding_disk(
-        &self,
-        bytes: u64,
-        give_up: impl Fn() -> bool,
-    ) -> Result<Charge, Failure> {
         let limit = self.budget.limit();
-        let until = Instant::now() + RESERVE_WAIT;
+        let mut until = None;
         loop {
             if let Some(charge) = self.budget.take(bytes) {
                 return Ok(charge);
@@ -199,6 +188,7 @@ impl Objects {
             if bytes <= limit && self.spill_one() {
                 continue;
             }
+            let until = *until.get_or_insert_with(|| Instant::now() + RESERVE_WAIT);
             if bytes > limit || give_up() || Instant::now() >= until {
                 let used = self.budget.used();
                 let message = format!(
@@ -214,6 +204,7 @@ impl Objects {
     /// Moves the object to disk that was used longest ago and that nobody is reading.
     fn spill_one(&self) -> bool {
         let Some(folder) = &self.folder else { return false };
+        let _disk = lock(&self.disk);
         let mut table = lock(&self.table);
         let idle = table.entries.iter().filter(|(_, entry)| {
             let unread = entry.memory.as_ref().is_some_and(|object| Arc::strong_count(object) == 1);

@@ -71,6 +71,7 @@ impl Run {
             });
             while let Ok(event) = events.recv() {
                 watch(&event);
+                session.shell.seen();
             }
             let results = driving.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
             (&session, results)

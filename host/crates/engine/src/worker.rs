@@ -95,6 +95,7 @@ impl Drop for Watch {
         if self.armed {
             let message = format!("worker {} died", self.worker);
             self.inner.step(Event::WorkerLost { worker: self.worker, message });
+            self.inner.lock().forget_worker(self.worker);
         }
     }
 }

@@ -412,7 +412,7 @@ impl Core {
         let Some(actor) = self.actors.get_mut(&id) else { return };
         actor.life = Life::Over;
         actor.next = actor.base + actor.log.len();
-        let (session, need, worker) = (actor.session, actor.need, actor.worker.take());
+        let (of, need, worker) = (actor.session, actor.need, actor.worker.take());
         if std::mem::take(&mut actor.admitted) {
             self.give_back(need);
         }
@@ -422,9 +422,10 @@ impl Core {
         self.shorten_log(id);
         if self.actors.remove(&id).is_some() {
             self.effects.push(Effect::ForgetActor(id));
-            if let Some(session) = self.sessions.get_mut(&session) {
+            if let Some(session) = self.sessions.get_mut(&of) {
                 session.actors_left = session.actors_left.saturating_sub(1);
             }
+            self.touched.push(of);
         }
     }
 

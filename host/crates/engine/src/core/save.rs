@@ -149,6 +149,7 @@ impl Core {
         let saving = self.saves.remove(&save)?;
         if let Some(session) = self.sessions.get_mut(&saving.session) {
             session.saving -= 1;
+            self.touched.push(saving.session);
         }
         if let Some(actor) = saving.actor.and_then(|actor| self.actors.get_mut(&actor)) {
             actor.in_flight = None;

@@ -10,6 +10,7 @@ impl Core {
     pub(super) fn seal_session(&mut self, id: SessionId) {
         if let Some(session) = self.sessions.get_mut(&id) {
             session.open = false;
+            self.touched.push(id);
         }
     }
 
@@ -28,6 +29,7 @@ impl Core {
             return;
         }
         session.ending = Some((status, error));
+        self.touched.push(id);
         let mut running: Vec<UnitId> = self
             .units
             .iter()
@@ -42,14 +44,10 @@ impl Core {
     }
 
     pub(super) fn finish_sessions(&mut self) {
-        let over: Vec<SessionId> = self
-            .sessions
-            .iter()
-            .filter(|(_, session)| is_over(session))
-            .map(|(id, _)| *id)
-            .collect();
-        for id in over {
-            self.finish(id);
+        while let Some(id) = self.touched.pop() {
+            if self.sessions.get(&id).is_some_and(is_over) {
+                self.finish(id);
+            }
         }
     }
 

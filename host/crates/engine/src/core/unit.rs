@@ -203,6 +203,7 @@ impl Core {
             && let Some(session) = self.sessions.get_mut(&unit.session)
         {
             session.units_left -= 1;
+            self.touched.push(unit.session);
         }
     }
 
