@@ -33,6 +33,26 @@
 //!
 //! A task that makes more than fits into one object gives it part by part: [`stream::emit`].
 //!
+//! # Speed
+//!
+//! - Let the host move rows: [`Tensor::gather`], [`Tensor::slice`] and [`TensorBuilder::append_rows`] copy there, at the
+//!   speed of memory, and no byte enters the plugin. Where it must read, 64 KiB to 1 MiB at a time cost least.
+//! - Make each turn of a hot loop do some work. In every turn a guest looks whether it has to stop; with one byte a
+//!   turn that look can double the time, with a block of 32 pixels nothing is left of it. Blocks of a length that
+//!   is known when compiling are enough, since the compiler unrolls them:
+//!
+//! ```
+//! fn sum(bytes: &[u8]) -> u64 {
+//!     let (blocks, rest) = bytes.as_chunks::<128>();
+//!     let whole: u64 = blocks.iter().map(|block| block.iter().map(|b| u64::from(*b)).sum::<u64>()).sum();
+//!     whole + rest.iter().map(|b| u64::from(*b)).sum::<u64>()
+//! }
+//! # assert_eq!(sum(&[1; 300]), 300);
+//! ```
+//!
+//! - Put `rustflags = ["-C", "target-feature=+simd128"]` under `[target.wasm32-wasip2]` in the plugin's
+//!   `.cargo/config.toml`: vector instructions are off otherwise.
+//!
 //! Built for `wasm32-wasip2` with `crate-type = ["cdylib"]`. On other targets the same code runs on tensors
 //! in plain memory, so that a plugin can have ordinary tests.
 
