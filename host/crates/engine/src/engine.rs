@@ -375,7 +375,6 @@ impl Session {
     }
 
     fn close_journal(&self) {
-        self.shell.jobs.close();
         if let Some(journal) = lock(&self.journal).take() {
             let _ = journal.join();
         }
@@ -386,7 +385,10 @@ impl Drop for Session {
     fn drop(&mut self) {
         lock(&self.named).clear();
         self.cancel();
-        self.close_journal();
+        // What still runs may have something for it: the journal goes on until the session has ended.
+        if let Some(journal) = lock(&self.journal).take() {
+            self.inner.keep_thread(journal);
+        }
     }
 }
 

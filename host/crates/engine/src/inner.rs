@@ -34,6 +34,8 @@ pub(crate) struct Work {
 pub(crate) struct ActorWork {
     pub(crate) session: Arc<SessionShell>,
     pub(crate) spec: Arc<ActorSpec>,
+    /// It is over, also where it is just being made.
+    pub(crate) cancelled: Arc<AtomicBool>,
 }
 
 /// Everything that an engine's threads share.
@@ -68,6 +70,18 @@ impl State {
 
     pub(crate) fn enter_work(&mut self, unit: UnitId, work: Arc<Work>) {
         self.works.insert(unit, work);
+    }
+
+    /// It has ended by itself; what it was told goes nowhere.
+    pub(crate) fn forget_worker(&mut self, worker: WorkerId) {
+        self.inboxes.remove(&worker);
+    }
+
+    /// Has a thread joined when the engine ends. Those that have ended are let go of, so that they do not
+    /// pile up while others come and go.
+    fn keep_thread(&mut self, thread: JoinHandle<()>) {
+        self.threads.retain(|thread| !thread.is_finished());
+        self.threads.push(thread);
     }
 
     pub(crate) fn enter_actor(&mut self, actor: ActorId, work: ActorWork) {
@@ -181,7 +195,7 @@ impl Inner {
             Effect::SpawnWorker(id) => {
                 let spawned = worker::spawn_pool(id, self);
                 state.inboxes.insert(id, spawned.inbox);
-                state.threads.push(spawned.thread);
+                state.keep_thread(spawned.thread);
             }
             Effect::Call { unit, worker, attempt } => {
                 let work = Arc::clone(&state.works[&unit]);
@@ -191,8 +205,7 @@ impl Inner {
                 let work = Arc::clone(&state.actors[&actor]);
                 let spawned = worker::spawn_actor(worker, actor, work, from, self);
                 state.inboxes.insert(worker, spawned.inbox);
-                state.threads.retain(|thread| !thread.is_finished());
-                state.threads.push(spawned.thread);
+                state.keep_thread(spawned.thread);
             }
             Effect::FinishActor { worker, .. } => order(state, worker, Order::Finish, wakes),
             Effect::DismissWorker(worker) => {
@@ -230,7 +243,9 @@ impl Inner {
                 state.slots.remove(&unit);
             }
             Effect::ForgetActor(actor) => {
-                state.actors.remove(&actor);
+                if let Some(work) = state.actors.remove(&actor) {
+                    work.cancelled.store(true, Ordering::Relaxed);
+                }
             }
             Effect::Record(session, body) => {
                 if let Some(session) = state.sessions.get(&session) {
@@ -255,6 +270,16 @@ impl Inner {
                 }
             }
         }
+    }
+
+    /// Has the thread of a session joined when the engine ends, or now where it has ended.
+    pub(crate) fn keep_thread(&self, thread: JoinHandle<()>) {
+        let mut state = self.lock();
+        if !state.closed {
+            return state.keep_thread(thread);
+        }
+        drop(state);
+        let _ = thread.join();
     }
 
     fn save_object(self: &Arc<Self>, session: &SessionShell, order: SaveOrder) {

@@ -82,6 +82,7 @@ struct Watch {
 impl Drop for Watch {
     fn drop(&mut self) {
         if self.armed {
+            self.inner.lock().forget_worker(self.worker);
             let message = format!("worker {} died", self.worker);
             self.inner.step(Event::WorkerLost { worker: self.worker, message });
         }
@@ -137,7 +138,7 @@ fn create(
 ) -> Result<Box<dyn Actor>, Failure> {
     let state = from.map(|id| load(id, work)).transpose()?;
     let place = StageRef { name: work.spec.name.clone(), index: 0, repeated: false };
-    let context = CallContext::new(inner, &work.session, &place, &Arc::default());
+    let context = CallContext::new(inner, &work.session, &place, &work.cancelled);
     inner.stages.create_actor(&work.spec, state, Arc::new(context))
 }
 
