@@ -130,7 +130,8 @@ impl Session {
             left,
         };
         let spec = Arc::new(spec);
-        let work = ActorWork { session: Arc::clone(&self.shell), spec: Arc::clone(&spec) };
+        let (session, cancelled) = (Arc::clone(&self.shell), Arc::default());
+        let work = ActorWork { session, spec: Arc::clone(&spec), cancelled };
         state.enter_actor(actor, work);
         let wakes = self.inner.step_locked(&mut state, Event::ActorCreated(Box::new(new)));
         drop(state);

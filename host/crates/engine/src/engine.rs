@@ -181,8 +181,7 @@ impl std::fmt::Debug for SessionConfig {
     }
 }
 
-/// Tasks, actors and objects that belong together. Dropping it cancels what still runs, and waits until
-/// it has stopped.
+/// Tasks, actors and objects that belong together. Dropping it cancels what still runs.
 pub struct Session {
     pub(crate) inner: Arc<Inner>,
     pub(crate) shell: Arc<SessionShell>,
@@ -382,7 +381,6 @@ impl Session {
     }
 
     fn close_journal(&self) {
-        self.shell.jobs.close();
         if let Some(journal) = lock(&self.journal).take() {
             let _ = journal.join();
         }
@@ -393,7 +391,10 @@ impl Drop for Session {
     fn drop(&mut self) {
         lock(&self.named).clear();
         self.cancel();
-        self.ended();
+        // What still runs may have something for it: the journal goes on until the session has ended.
+        if let Some(journal) = lock(&self.journal).take() {
+            self.inner.keep_thread(journal);
+        }
     }
 }
 

@@ -34,6 +34,8 @@ pub(crate) struct Work {
 pub(crate) struct ActorWork {
     pub(crate) session: Arc<SessionShell>,
     pub(crate) spec: Arc<ActorSpec>,
+    /// It is over, also where it is just being made.
+    pub(crate) cancelled: Arc<AtomicBool>,
 }
 
 /// Everything that an engine's threads share.
@@ -70,6 +72,18 @@ impl State {
         self.works.insert(unit, work);
     }
 
+    /// It has ended by itself; what it was told goes nowhere.
+    pub(crate) fn forget_worker(&mut self, worker: WorkerId) {
+        self.inboxes.remove(&worker);
+    }
+
+    /// Has a thread joined when the engine ends. Those that have ended are let go of, so that they do not
+    /// pile up while others come and go.
+    fn keep_thread(&mut self, thread: JoinHandle<()>) {
+        self.threads.retain(|thread| !thread.is_finished());
+        self.threads.push(thread);
+    }
+
     pub(crate) fn enter_actor(&mut self, actor: ActorId, work: ActorWork) {
         self.actors.insert(actor, Arc::new(work));
     }
@@ -84,13 +98,7 @@ impl State {
 
     fn keep_worker(&mut self, id: WorkerId, spawned: Spawned) {
         self.inboxes.insert(id, spawned.inbox);
-        self.threads.retain(|thread| !thread.is_finished());
-        self.threads.push(spawned.thread);
-    }
-
-    /// A worker whose thread has ended.
-    pub(crate) fn forget_worker(&mut self, id: WorkerId) {
-        self.inboxes.remove(&id);
+        self.keep_thread(spawned.thread);
     }
 
     /// Threads and things that are kept; for tests of what is left over.
@@ -242,7 +250,9 @@ impl Inner {
                 state.slots.remove(&unit);
             }
             Effect::ForgetActor(actor) => {
-                state.actors.remove(&actor);
+                if let Some(work) = state.actors.remove(&actor) {
+                    work.cancelled.store(true, Ordering::Relaxed);
+                }
             }
             Effect::Record(session, body) => {
                 if let Some(session) = state.sessions.get(&session) {
@@ -267,6 +277,16 @@ impl Inner {
                 }
             }
         }
+    }
+
+    /// Has the thread of a session joined when the engine ends, or now where it has ended.
+    pub(crate) fn keep_thread(&self, thread: JoinHandle<()>) {
+        let mut state = self.lock();
+        if !state.closed {
+            return state.keep_thread(thread);
+        }
+        drop(state);
+        let _ = thread.join();
     }
 
     /// Enters an object of a stream under the number that belongs to its index.

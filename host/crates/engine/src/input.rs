@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use mobula_contract::{Failure, FailureKind, Object, Tensor, Value};
+use mobula_contract::{Charge, Failure, FailureKind, Object, Tensor, Value};
 
 use crate::core::UnitId;
 use crate::objects::{Missing, Objects};
@@ -59,7 +59,9 @@ pub(crate) fn gather(
                 let parts =
                     from.iter().map(|from| field_of(&objects.get(*from)?, field, name, place));
                 let parts = parts.collect::<Result<Vec<_>, _>>()?;
-                joined(&parts, objects).map_err(|why| wrong(name, place, &why))?
+                let charge =
+                    objects.reserve(joined_bytes(&parts), || false).map_err(Missing::Failed)?;
+                joined(&parts, charge).map_err(|why| wrong(name, place, &why))?
             }
         };
         gathered.fields.push((name.clone(), value));
@@ -92,7 +94,16 @@ fn rows(value: &Value, start: u64, count: u64) -> Result<Value, String> {
     tensor.slice(start, count).map(Value::Tensor).map_err(|e| e.to_string())
 }
 
-fn joined(parts: &[Value], objects: &Objects) -> Result<Value, String> {
+/// Bytes of the tensor that the parts become.
+fn joined_bytes(parts: &[Value]) -> u64 {
+    let tensors = parts.iter().map(|part| match part {
+        Value::Tensor(tensor) => tensor.bytes().len() as u64,
+        Value::Json(_) | Value::Bytes(_) => 0,
+    });
+    tensors.sum()
+}
+
+fn joined(parts: &[Value], charge: Charge) -> Result<Value, String> {
     let json = parts.iter().map(|part| match part {
         Value::Json(json) => Some(json.clone()),
         Value::Tensor(_) | Value::Bytes(_) => None,
@@ -115,7 +126,6 @@ fn joined(parts: &[Value], objects: &Objects) -> Result<Value, String> {
     let mut shape = first.shape().to_vec();
     shape[0] = tensors.iter().map(|tensor| tensor.rows()).sum();
     let len: usize = tensors.iter().map(|tensor| tensor.bytes().len()).sum();
-    let charge = objects.reserve(len as u64, || false).map_err(|e| e.message)?;
     let mut bytes = Vec::with_capacity(len);
     tensors.iter().for_each(|tensor| bytes.extend_from_slice(tensor.bytes()));
     let made = Tensor::charged(first.dtype(), shape, bytes, charge);

@@ -194,11 +194,13 @@ fn unwatch(objects: &[ObjectRef], watched: &[bool], waiter: &Arc<Waiter>) {
 #[derive(Debug)]
 pub struct ObjectStream {
     whole: ObjectRef,
+    /// The end was told.
+    over: bool,
 }
 
 impl ObjectStream {
     pub(crate) fn new(whole: ObjectRef) -> Self {
-        Self { whole }
+        Self { whole, over: false }
     }
 
     /// The object that the task returns at its end.
@@ -236,11 +238,9 @@ impl Iterator for ObjectStream {
         loop {
             match self.poll() {
                 Polled::Item(item) => return Some(Ok(item)),
-                Polled::End(Ok(())) => return None,
-                Polled::End(Err(failure)) => {
-                    // Said once: afterwards the stream is over.
-                    self.whole.slot().resolve(Ok(()));
-                    return Some(Err(failure));
+                Polled::End(end) => {
+                    let told = std::mem::replace(&mut self.over, true);
+                    return end.err().filter(|_| !told).map(Err);
                 }
                 Polled::Nothing => {
                     let waiter = Arc::new(Waiter::default());

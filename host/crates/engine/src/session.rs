@@ -73,5 +73,7 @@ impl SessionShell {
     pub(crate) fn finish(&self, status: RunStatus, error: Option<String>) {
         *lock(&self.finished) = Some((status, error));
         *lock(&self.watch) = None;
+        // Until now calls and actors could still ask the journal for something.
+        self.jobs.close();
     }
 }

@@ -93,9 +93,9 @@ struct Watch {
 impl Drop for Watch {
     fn drop(&mut self) {
         if self.armed {
+            self.inner.lock().forget_worker(self.worker);
             let message = format!("worker {} died", self.worker);
             self.inner.step(Event::WorkerLost { worker: self.worker, message });
-            self.inner.lock().forget_worker(self.worker);
         }
     }
 }
@@ -149,7 +149,7 @@ fn create(
 ) -> Result<Box<dyn Actor>, Failure> {
     let state = from.map(|id| load(id, work)).transpose()?;
     let place = StageRef { name: work.spec.name.clone(), index: 0, repeated: false };
-    let context = CallContext::new(inner, &work.session, &place, &Arc::default());
+    let context = CallContext::new(inner, &work.session, &place, &work.cancelled);
     inner.stages.create_actor(&work.spec, state, Arc::new(context))
 }
 

@@ -58,8 +58,12 @@ struct Queue {
 }
 
 impl Jobs {
+    /// Once closed nothing comes in: who waits for an answer learns so by its sender being dropped.
     pub(crate) fn push(&self, job: Job) {
         let mut queue = lock(&self.inner);
+        if queue.closed {
+            return;
+        }
         queue.jobs.push_back(job);
         if queue.jobs.len() == 1 {
             self.changed.notify_one();
@@ -85,6 +89,7 @@ impl Jobs {
         let mut queue = lock(&self.inner);
         loop {
             if let Some(job) = queue.jobs.pop_front() {
+                self.room.notify_all();
                 return Some(job);
             }
             if queue.closed {

@@ -120,6 +120,10 @@ impl Core {
         }
         self.pass_failed_calls(id);
         let Some(actor) = self.actors.get(&id) else { return };
+        // The call during which it was ended has come to its own end.
+        if let Some(dead) = actor.dead.clone().filter(|_| actor.life == Life::Idle) {
+            return self.bury(id, dead);
+        }
         let next = actor.at(actor.next);
         let may_go = next.is_some_and(|unit| {
             let unit = &self.units[&unit];
@@ -244,7 +248,6 @@ impl Core {
                     actor: name.clone(),
                     state_digest: Some(digest.clone()),
                 });
-                self.workers.remove(&worker);
                 self.end_actor(id);
             }
             Err(failure) => self.lose_actor(id, worker, &failure, true),

@@ -102,13 +102,20 @@ impl Stages for Tested {
         &self,
         spec: &ActorSpec,
         state: Option<Vec<u8>>,
-        _: Arc<CallContext>,
+        context: Arc<CallContext>,
     ) -> Result<Box<dyn Actor>, Failure> {
+        while spec.args.contains_key("endless") {
+            if context.cancelled() {
+                return Err(Failure::new(FailureKind::Cancelled, "stopped"));
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
         if spec.args.contains_key("broken") {
             return Err(Failure::new(FailureKind::Failed, "cannot be made"));
         }
         let start = state.map_or(0, |bytes| u64::from_le_bytes(bytes.try_into().expect("8")));
-        Ok(Box::new(Sum { sum: start, whole: true }))
+        let slow = spec.args.contains_key("slow");
+        Ok(Box::new(Sum { sum: start, whole: true, slow }))
     }
 }
 
@@ -116,6 +123,8 @@ impl Stages for Tested {
 struct Sum {
     sum: u64,
     whole: bool,
+    /// Snapshots take their time.
+    slow: bool,
 }
 
 impl Actor for Sum {
@@ -138,6 +147,11 @@ impl Actor for Sum {
                 }
                 Ok(object(self.sum))
             }
+            // Does not look whether it is asked to stop.
+            "nap" => {
+                std::thread::sleep(Duration::from_millis(argument("ms").expect("ms")));
+                Ok(object(self.sum))
+            }
             "invalid" => Err(Failure::new(FailureKind::Invalid, "never right")),
             "panic" => std::panic::resume_unwind(Box::new("asked to panic")),
             _ => {
@@ -152,6 +166,9 @@ impl Actor for Sum {
     }
 
     fn snapshot(&mut self) -> Result<Vec<u8>, Failure> {
+        if self.slow {
+            std::thread::sleep(Duration::from_millis(50));
+        }
         Ok(self.sum.to_le_bytes().to_vec())
     }
 
