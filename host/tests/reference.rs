@@ -37,6 +37,16 @@ fn streams_and_lists_run_once_for_each() {
     for fault in ["seen[3]:actor-crash", "batches:worker-crash@0.5", "sample[1]:trap"] {
         assert_eq!(digest_of(&run(&["--inject", fault])), digest_of(&report), "{fault}");
     }
+    for place in ["seen[3]", "batches", "sample[1]", "together"] {
+        let mobula = Mobula::new();
+        let fault = format!("{place}:host-kill");
+        let args = ["run", STREAM, "--json", "--set", &set, "--inject", &fault];
+        assert_eq!(mobula.run(&args).code, None, "{place}: killed");
+        let resumed = mobula.run(&["runs", "resume", "last", "--json"]).json();
+        for actor in ["stats", "sampled"] {
+            assert_eq!(digest(&resumed, actor), digest(&report, actor), "{place}: {actor}");
+        }
+    }
 }
 
 #[test]
