@@ -1,6 +1,7 @@
 //! The binary `mobula`: reads the command line, wires the rooms of the house together, and turns what
 //! comes out into prose, JSON and exit codes. The only place that knows everybody.
 
+mod allocator;
 mod args;
 mod check;
 mod commands;

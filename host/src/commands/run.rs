@@ -216,6 +216,9 @@ impl RunJob {
 /// An engine over the plugins of this catalogue.
 fn engine(catalogue: Catalogue, how: &RunHow) -> anyhow::Result<Engine> {
     let stages = Arc::new(HostStages { catalogue: Arc::new(catalogue) });
+    if how.memory.is_some() {
+        crate::allocator::give_back();
+    }
     let config = EngineConfig { memory_bytes: how.memory, ..EngineConfig::new(stages) };
     let cpus = how.workers.map_or(config.cpus, f64::from);
     Engine::start(EngineConfig { cpus, ..config }).context("cannot start the engine")

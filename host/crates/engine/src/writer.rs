@@ -8,10 +8,11 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
-use mobula_contract::{CheckpointId, Failure, Object, RunEvent, StageRef, encode_object};
+use mobula_contract::{Charge, CheckpointId, Failure, Object, RunEvent, StageRef, encode_object};
 
 use crate::core::{Event, SaveId, SessionId};
 use crate::inner::Inner;
+use crate::objects::Objects;
 use crate::port::{Journal, Save};
 use crate::slot::lock;
 
@@ -37,7 +38,8 @@ pub(crate) struct SaveJob {
 }
 
 pub(crate) enum Content {
-    State(Vec<u8>),
+    /// The state of an actor, and what it takes of the process's memory.
+    State(Vec<u8>, Charge),
     Object(Arc<Object>),
 }
 
@@ -128,7 +130,7 @@ pub(crate) fn start(
                 }
                 Job::Save(job) => {
                     let save = job.save;
-                    let result = write_save(&mut *journal, job);
+                    let result = write_save(&mut *journal, &inner.objects, job);
                     inner.step(Event::SaveEnded { save, result });
                 }
                 Job::Load(id, reply) => {
@@ -141,10 +143,18 @@ pub(crate) fn start(
     thread.expect("the system can start a thread")
 }
 
-fn write_save(journal: &mut dyn Journal, job: SaveJob) -> Result<(f64, String), Failure> {
-    let bytes = match job.content {
-        Content::State(bytes) => bytes,
-        Content::Object(object) => encode_object(&object),
+fn write_save(
+    journal: &mut dyn Journal,
+    objects: &Objects,
+    job: SaveJob,
+) -> Result<(f64, String), Failure> {
+    let (bytes, _charge) = match job.content {
+        Content::State(bytes, charge) => (bytes, charge),
+        // A copy of the whole object, for as long as it is written.
+        Content::Object(object) => {
+            let charge = objects.reserve(object.byte_len(), || false)?;
+            (encode_object(&object), charge)
+        }
     };
     let digest = journal.save(Save {
         id: &job.id,

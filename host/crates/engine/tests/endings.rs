@@ -1,5 +1,4 @@
 //! Ends that come at a bad moment: nothing waits for ever, and nothing is left over.
-#![expect(clippy::unwrap_used, reason = "tests")]
 
 mod common;
 
