@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use anyhow::Context as _;
 use mobula_engine::{Engine, EngineConfig};
 
+use crate::allocator;
 use crate::home;
 use crate::plugins::Catalogue;
 use crate::stages::HostStages;
@@ -61,6 +62,9 @@ pub(crate) fn engine_over(
     cpus: Option<f64>,
     memory_bytes: Option<u64>,
 ) -> anyhow::Result<Engine> {
+    if memory_bytes.is_some() {
+        allocator::give_back();
+    }
     let stages = Arc::new(HostStages { catalogue: Arc::new(catalogue) });
     let config = EngineConfig { memory_bytes, ..EngineConfig::new(stages) };
     let cpus = cpus.unwrap_or(config.cpus);

@@ -39,6 +39,7 @@
 //! # }
 //! ```
 
+mod allocator;
 mod args;
 mod check;
 mod commands;

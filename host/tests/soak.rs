@@ -134,10 +134,8 @@ fn session(engine: &Engine, dice: &mut Dice) -> Result<(), String> {
     acts.iter().for_each(acts::Act::stop);
     // Some are not waited for: the session is finished with them under way.
     let left = dice.below(4) == 0;
-    let checked = match left {
-        true => Ok(drop(acts)),
-        false => acts.into_iter().try_for_each(|act| act.check(false)),
-    };
+    let kept = if left { Vec::new() } else { acts };
+    let checked = kept.into_iter().try_for_each(|act| act.check(false));
     let (status, error) = session.finish();
     checked?;
     match (status, error) {

@@ -207,12 +207,16 @@ struct SaveOrder {
 fn take_snapshot(living: &mut dyn Actor, work: &ActorWork, inner: &Arc<Inner>, order: SaveOrder) {
     let SaveOrder { save, after, id, position, actor } = order;
     let decided = Instant::now();
-    match living.snapshot() {
+    let taken = living.snapshot().and_then(|state| {
+        let charge = inner.objects.reserve(state.len() as u64, || false)?;
+        Ok((state, charge))
+    });
+    match taken {
         Err(failure) => inner.step(Event::SaveEnded { save, result: Err(failure) }),
-        Ok(state) => {
+        Ok((state, charge)) => {
             let blocking_s = decided.elapsed().as_secs_f64();
             inner.step(Event::SaveTaken { save, blocking_s, bytes: state.len() as u64 });
-            let content = Content::State(state);
+            let content = Content::State(state, charge);
             let actor = Some(actor);
             let job =
                 SaveJob { save, id, stage: after, actor, position, content, decided, blocking_s };

@@ -8,7 +8,9 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
-use mobula_contract::{CheckpointId, Failure, FailureKind, RunEvent, StageRef, encode_object};
+use mobula_contract::{
+    Charge, CheckpointId, Failure, FailureKind, RunEvent, StageRef, encode_object,
+};
 
 use crate::core::{Event, SaveId, SessionId, UnitId};
 use crate::inner::Inner;
@@ -38,7 +40,8 @@ pub(crate) struct SaveJob {
 }
 
 pub(crate) enum Content {
-    State(Vec<u8>),
+    /// The state of an actor, and what it takes of the process's memory.
+    State(Vec<u8>, Charge),
     /// What this unit gave; the core keeps it until the save has ended.
     Object(UnitId),
 }
@@ -130,7 +133,7 @@ pub(crate) fn start(
                 }
                 Job::Save(job) => {
                     let save = job.save;
-                    let result = write_save(&mut *journal, job, &inner.objects);
+                    let result = write_save(&mut *journal, &inner.objects, job);
                     inner.step(Event::SaveEnded { save, result });
                 }
                 Job::Load(id, reply) => {
@@ -145,13 +148,17 @@ pub(crate) fn start(
 
 fn write_save(
     journal: &mut dyn Journal,
-    job: SaveJob,
     objects: &Objects,
+    job: SaveJob,
 ) -> Result<(f64, String), Failure> {
-    let bytes = match job.content {
-        Content::State(bytes) => bytes,
+    let (bytes, _charge) = match job.content {
+        Content::State(bytes, charge) => (bytes, charge),
         Content::Object(unit) => match objects.get(unit) {
-            Ok(object) => encode_object(&object),
+            // A copy of the whole object, for as long as it is written.
+            Ok(object) => {
+                let charge = objects.reserve(object.byte_len(), || false)?;
+                (encode_object(&object), charge)
+            }
             Err(Missing::Failed(failure)) => return Err(failure),
             Err(Missing::Lost(_)) => {
                 return Err(Failure::new(FailureKind::Host, "the object is gone"));
