@@ -35,11 +35,12 @@
 //!
 //! # Speed
 //!
-//! - Let the host move rows: [`Tensor::gather`], [`Tensor::slice`] and [`TensorBuilder::append_rows`] copy there, at the
-//!   speed of memory, and no byte enters the plugin. Where it must read, 64 KiB to 1 MiB at a time cost least.
-//! - Make each turn of a hot loop do some work. In every turn a guest looks whether it has to stop; with one byte a
-//!   turn that look can double the time, with a block of 32 pixels nothing is left of it. Blocks of a length that
-//!   is known when compiling are enough, since the compiler unrolls them:
+//! - Let the host move rows: [`Tensor::gather`], [`Tensor::slice`] and [`TensorBuilder::append_rows`] copy
+//!   there, at the speed of memory, and no byte enters the plugin. Where it must read, 64 KiB to 1 MiB at a
+//!   time cost least.
+//! - Make each turn of a hot loop do some work. In every turn a guest looks whether it has to stop; with one
+//!   byte a turn that look can double the time, with a block of 32 pixels nothing is left of it. Blocks of a
+//!   length that is known when compiling are enough, since the compiler unrolls them:
 //!
 //! ```
 //! fn sum(bytes: &[u8]) -> u64 {
