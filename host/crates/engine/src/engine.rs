@@ -356,7 +356,7 @@ impl Session {
     }
 
     /// Nothing more will be submitted: gives up its named actors, waits for everything that was, and
-    /// for the journal.
+    /// for the journal. A stream whose reader is kept and not read is waited for as well.
     pub fn finish(self) -> (RunStatus, Option<String>) {
         self.seal();
         self.ended()
