@@ -4,6 +4,9 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 #![allow(dead_code, reason = "each test file uses a part")]
 
+#[path = "../../crates/engine/tests/common/dice.rs"]
+mod dice;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -152,6 +155,8 @@ pub(crate) fn numbers(object: &Object) -> Result<Vec<u32>, String> {
     Ok(numbers)
 }
 
+pub(crate) use dice::Dice;
+
 /// Waits until the engine remembers nothing but its open sessions.
 #[track_caller]
 pub(crate) fn is_empty_but_for(engine: &Engine, sessions: usize) {
@@ -164,19 +169,7 @@ pub(crate) fn is_empty_but_for(engine: &Engine, sessions: usize) {
     panic!("{} things are left over: {engine:#?}", engine.remembered());
 }
 
-/// Chance from a seed.
-pub(crate) struct Dice(pub(crate) u64);
-
 impl Dice {
-    /// A number below `end`, which is not 0. SplitMix64 (Steele et al., 2014).
-    pub(crate) fn below(&mut self, end: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (mixed ^ (mixed >> 31)) % end
-    }
-
     /// One of these.
     pub(crate) fn pick<T: Copy>(&mut self, from: &[T]) -> T {
         from[usize::try_from(self.below(from.len() as u64)).unwrap()]

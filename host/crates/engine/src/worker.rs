@@ -274,23 +274,24 @@ fn run_call(
     let context = Arc::new(context);
     let (started, cpu_before_s) = (Instant::now(), clock.begin_s());
     context.reach(0.0);
-    let (mut result, mut alive) = match gather(&work.inputs, &inner.objects, &work.stage) {
-        _ if context.cancelled() => (
-            Err(Failure::new(FailureKind::Cancelled, format!("{} was cancelled", work.stage))),
-            true,
-        ),
-        Err(Missing::Lost(source)) => {
-            inner.step(Event::Lost(source));
-            let message = format!("an input of {} was lost", work.stage);
-            (Err(Failure::new(FailureKind::Host, message)), true)
+    let (mut result, mut alive) = if context.cancelled() {
+        let message = format!("{} was cancelled", work.stage);
+        (Err(Failure::new(FailureKind::Cancelled, message)), true)
+    } else {
+        match gather(&work.inputs, &inner.objects, &work.stage) {
+            Err(Missing::Lost(source)) => {
+                inner.step(Event::Lost(source));
+                let message = format!("an input of {} was lost", work.stage);
+                (Err(Failure::new(FailureKind::Host, message)), true)
+            }
+            Err(Missing::Failed(failure)) => (Err(failure), true),
+            Ok(inputs) => call(Call {
+                spec: &work.spec,
+                stage: &work.stage,
+                inputs,
+                context: Arc::clone(&context),
+            }),
         }
-        Err(Missing::Failed(failure)) => (Err(failure), true),
-        Ok(inputs) => call(Call {
-            spec: &work.spec,
-            stage: &work.stage,
-            inputs,
-            context: Arc::clone(&context),
-        }),
     };
     context.reach(1.0);
     if let Some(kind) = context.fault_due() {
