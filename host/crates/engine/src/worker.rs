@@ -158,9 +158,9 @@ pub(crate) fn spawn_actor(
 ) -> Spawned {
     spawn(worker, inner, move |inner, inbox| match create(&work, from, inner) {
         Err(failure) => inner.step(Event::ActorStarted { actor, worker, result: Err(failure) }),
-        Ok(mut living) => {
+        Ok(living) => {
             inner.step(Event::ActorStarted { actor, worker, result: Ok(()) });
-            serve_actor(worker, actor, &mut *living, &work, inner, inbox);
+            serve_actor(worker, actor, living, &work, inner, inbox);
         }
     })
 }
@@ -186,7 +186,7 @@ fn load(id: CheckpointId, work: &ActorWork) -> Result<Vec<u8>, Failure> {
 fn serve_actor(
     worker: WorkerId,
     actor: ActorId,
-    living: &mut dyn Actor,
+    mut living: Box<dyn Actor>,
     work: &ActorWork,
     inner: &Arc<Inner>,
     inbox: &Inbox,
@@ -208,10 +208,12 @@ fn serve_actor(
             Order::Save { save, after, id, position } => {
                 let actor = work.spec.name.clone();
                 let order = SaveOrder { save, after, id, position, actor };
-                take_snapshot(living, work, inner, order);
+                take_snapshot(&mut *living, work, inner, order);
             }
             Order::Finish => {
                 let result = living.state_digest();
+                // Who learns that the actor ended finds its memory given back.
+                drop(living);
                 inner.step(Event::ActorFinished { actor, worker, result });
                 return;
             }
