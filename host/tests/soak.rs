@@ -12,10 +12,10 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use acts::{PATIENCE, Script, faults};
-use guests::{Dice, Guests, is_empty_but_for};
+use guests::{By, Dice, Guests, is_empty_but_for};
 use mobula_contract::{CheckpointId, Failure, FailureKind, RunEvent, RunStatus};
 use mobula_engine::{
-    Engine, EngineConfig, Journal, PROCESS_BYTES, Policy, Save, Seen, SessionConfig, Verdict,
+    Engine, EngineConfig, Journal, PROCESS_BYTES, Policy, Save, Seen, SessionConfig,
 };
 
 /// Seconds, unless said otherwise.
@@ -109,7 +109,7 @@ fn session(engine: &Engine, dice: &mut Dice) -> Result<(), String> {
         seed: dice.below(u64::MAX),
         faults: faults(dice),
         journal: recorded.then(|| Box::<Kept>::default() as _),
-        policy: decided.then(|| Box::new(Sometimes(Dice(dice.below(u64::MAX)))) as _),
+        policy: decided.then(|| sometimes(Dice(dice.below(u64::MAX)))),
         ..SessionConfig::default()
     };
     let session = engine.session(config);
@@ -188,6 +188,11 @@ fn resident() -> u64 {
     line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() << 10
 }
 
+/// Takes a checkpoint now and then.
+fn sometimes(mut dice: Dice) -> Box<dyn Policy> {
+    Box::new(By(move |_: &Seen<'_>| dice.below(4) == 0))
+}
+
 /// Keeps checkpoints in memory, and no events.
 #[derive(Default)]
 struct Kept {
@@ -208,28 +213,5 @@ impl Journal for Kept {
         let found = self.states.iter().find(|(there, _)| there == id);
         let none = || Failure::new(FailureKind::Host, "no such checkpoint");
         found.map(|(_, bytes)| bytes.clone()).ok_or_else(none)
-    }
-}
-
-/// Takes a checkpoint now and then.
-struct Sometimes(Dice);
-
-impl Policy for Sometimes {
-    fn decide(&mut self, seen: Seen) -> Verdict {
-        Verdict {
-            checkpoint: self.0.below(4) == 0,
-            reason: "chance".to_owned(),
-            ratio: 1.0,
-            threshold: 0.5,
-            budget_left: None,
-            expected_loss_s: seen.unsaved_s,
-            cost_s: 0.0,
-        }
-    }
-
-    fn saved(&mut self, _cost_s: f64, _bytes: u64) {}
-
-    fn recovered(&mut self, _benefit_s: f64) -> (f64, f64) {
-        (0.5, 0.4)
     }
 }

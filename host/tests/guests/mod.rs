@@ -6,6 +6,9 @@
 
 #[path = "../../crates/engine/tests/common/dice.rs"]
 mod dice;
+#[path = "../../crates/engine/tests/common/policy.rs"]
+#[allow(dead_code, reason = "each test program uses a part")]
+mod policy;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -156,6 +159,8 @@ pub(crate) fn numbers(object: &Object) -> Result<Vec<u32>, String> {
 }
 
 pub(crate) use dice::Dice;
+#[allow(unused_imports, reason = "each test program uses a part")]
+pub(crate) use policy::By;
 
 /// Waits until the engine remembers nothing but its open sessions.
 #[track_caller]

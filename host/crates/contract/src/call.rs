@@ -117,6 +117,8 @@ pub enum FailureKind {
     Host,
     /// The process has no memory left for it, for now.
     Memory,
+    /// A checkpoint is not what was saved.
+    Damaged,
 }
 
 impl FailureKind {

@@ -199,6 +199,25 @@ pub enum EventBody {
         /// In words.
         message: String,
     },
+    /// A checkpoint that waited to be written gave way to a newer one of the same actor.
+    CheckpointReplaced {
+        /// Which.
+        id: CheckpointId,
+    },
+    /// A checkpoint proved damaged and is not used; the one before it is.
+    CheckpointSetAside {
+        /// Which.
+        id: CheckpointId,
+        /// What is wrong with it.
+        message: String,
+    },
+    /// What the controller knew from earlier runs when this one began.
+    Remembered {
+        /// In words.
+        note: String,
+        /// As it keeps it.
+        learned: Json,
+    },
     /// State was restored after a failure.
     Recovered {
         /// From where, to where.

@@ -33,7 +33,7 @@ pub use pipeline_file::{
     Folders, Override, PipelineErrors, Problem, UNITS_MAX, parse_bytes, parse_pipeline,
 };
 pub use report::{
-    ActorReport, CheckpointReport, CostReport, DecisionReport, RecoveryReport, RunReport,
-    StageReport,
+    AccountReport, ActorReport, CheckpointReport, CostReport, DecisionDetail, DecisionReport,
+    PolicyAccount, RecoveryReport, RunReport, StageReport,
 };
 pub use tensor::{DType, Tensor, TensorError};

@@ -34,6 +34,9 @@ pub struct RunReport {
     /// What all calls cost together, failed ones included.
     #[serde(default)]
     pub cost: CostReport,
+    /// What checkpoints cost, and what they were worth.
+    #[serde(default)]
+    pub account: AccountReport,
     /// Numbers of the run as a whole, such as `test_accuracy`.
     pub result: Map<String, Json>,
     /// Why it failed; absent after success.
@@ -156,6 +159,34 @@ pub struct DecisionReport {
     pub expected_loss_s: f64,
     /// Seconds that the save is expected to cost.
     pub cost_s: f64,
+    /// What else the policy knew; absent for policies that know nothing of the kind.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<DecisionDetail>,
+}
+
+/// What the adaptive policy knew when it decided.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct DecisionDetail {
+    /// Useful seconds that no checkpoint held.
+    pub unsaved_s: f64,
+    /// Failures per hour that were expected.
+    pub failures_per_hour: f64,
+    /// With nine chances in ten they were more than the first and fewer than the second.
+    pub failures_per_hour_90: [f64; 2],
+    /// Failures that it had seen.
+    pub failures_seen: u32,
+    /// Seconds that a save was expected to hold the worker up.
+    pub cost_blocking_s: f64,
+    /// Seconds that writing it was expected to slow others down.
+    pub cost_background_s: f64,
+    /// Share of the useful time that saves had taken so far.
+    pub overhead_used: f64,
+    /// The first rule that forbade the save, as one word; absent when it was taken.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refused: Option<String>,
+    /// A save is expected after so many units more; absent where none is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub due_in_units: Option<u32>,
 }
 
 /// One recovery from a failure.
@@ -175,4 +206,39 @@ pub struct RecoveryReport {
     pub threshold_before: f64,
     /// And after.
     pub threshold_after: f64,
+    /// Useful seconds that were lost with the state, the call under way included.
+    #[serde(default)]
+    pub lost_s: f64,
+    /// Useful seconds that the checkpoint kept.
+    #[serde(default)]
+    pub kept_s: f64,
+}
+
+/// What checkpoints cost a run, and what they were worth.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct AccountReport {
+    /// Seconds that saves held workers up.
+    pub blocking_s: f64,
+    /// Seconds that saves were written in the background.
+    pub background_s: f64,
+    /// Useful seconds that recoveries did not have to repeat.
+    pub saved_s: f64,
+    /// Useful seconds that failures took all the same.
+    pub lost_s: f64,
+    /// Useful seconds in all.
+    pub useful_s: f64,
+    /// What other policies would have needed for the same units, costs and failures, by simulation; empty
+    /// where nothing was decided.
+    pub policies: Vec<PolicyAccount>,
+}
+
+/// What one policy would have needed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PolicyAccount {
+    /// The policy, as a pipeline file names it.
+    pub policy: String,
+    /// Seconds from start to end.
+    pub makespan_s: f64,
+    /// Checkpoints taken.
+    pub checkpoints: u32,
 }

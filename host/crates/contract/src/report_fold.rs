@@ -6,7 +6,7 @@ use serde_json::{Map, Value as Json, json};
 use crate::call::Receipt;
 use crate::event::{EventBody, OutputNote, RunEvent, RunStatus, StageRef};
 use crate::id::RunId;
-use crate::report::{ActorReport, CostReport, RunReport, StageReport};
+use crate::report::{AccountReport, ActorReport, CostReport, RunReport, StageReport};
 
 impl RunReport {
     /// The report of a run whose events are all here, in order.
@@ -24,6 +24,7 @@ impl RunReport {
             decisions: Vec::new(),
             recoveries: Vec::new(),
             cost: CostReport::default(),
+            account: AccountReport::default(),
             result: Map::new(),
             error: None,
         };
@@ -79,11 +80,20 @@ impl RunReport {
             EventBody::ActorFinished { actor, state_digest } => {
                 self.actor(actor).state_digest.clone_from(state_digest);
             }
-            EventBody::Decided { decision } => self.decisions.push(decision.clone()),
+            EventBody::Decided { decision } => {
+                self.account.useful_s += decision.runtime_s;
+                self.decisions.push(decision.clone());
+            }
             EventBody::CheckpointSaved { checkpoint, .. } => {
+                self.account.blocking_s += checkpoint.blocking_s;
+                self.account.background_s += checkpoint.total_s - checkpoint.blocking_s;
                 self.checkpoints.push(checkpoint.clone());
             }
-            EventBody::Recovered { recovery } => self.recoveries.push(recovery.clone()),
+            EventBody::Recovered { recovery } => {
+                self.account.lost_s += recovery.lost_s;
+                self.account.saved_s += recovery.kept_s;
+                self.recoveries.push(recovery.clone());
+            }
             EventBody::RunEnded { result, error, .. } => {
                 self.result.clone_from(result);
                 self.error.clone_from(error);
@@ -92,6 +102,9 @@ impl RunReport {
             | EventBody::ActorLost { .. }
             | EventBody::Expanded { .. }
             | EventBody::CheckpointFailed { .. }
+            | EventBody::CheckpointReplaced { .. }
+            | EventBody::CheckpointSetAside { .. }
+            | EventBody::Remembered { .. }
             | EventBody::Log { .. }
             | EventBody::Metric { .. }
             | EventBody::Progress { .. } => {}

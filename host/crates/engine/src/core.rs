@@ -1,5 +1,5 @@
-//! The scheduler's state and its one rule: `step(event) -> effects`. Never waits, never reads a clock,
-//! holds no object's bytes; the same events give the same effects.
+//! The scheduler's state and its one rule: `step(event, now) -> effects`. Never waits, never reads a
+//! clock, holds no object's bytes; the same events at the same times give the same effects.
 
 mod actor;
 mod lineage;
@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use mobula_contract::{CheckpointId, EventBody, Failure, FailureKind};
 use rustc_hash::FxHashMap;
 
-use crate::port::Policy;
+use crate::policy::Policy;
 
 pub use lineage::Item as StreamItem;
 pub use message::{
@@ -23,7 +23,7 @@ pub use message::{
     WorkerId,
 };
 use ready::{Item, Ready, fits};
-use state::{Actor, Body, Job, Life, Pause, Phase, Saving, Session, Unit};
+use state::{Actor, Body, Job, Life, Pause, Phase, Saving, Session, Unit, Writing};
 
 /// Names the checkpoints of a session.
 pub type Names = Box<dyn FnMut() -> CheckpointId + Send>;
@@ -50,6 +50,8 @@ pub struct Core {
     idle: Vec<WorkerId>,
     workers_ever: u32,
     saves_ever: u64,
+    /// Seconds on the clock of who brings the events.
+    now_s: f64,
     /// Sessions that may have come to their end by this event.
     touched: Vec<SessionId>,
     effects: Vec<Effect>,
@@ -85,6 +87,7 @@ impl Core {
             idle: Vec::new(),
             workers_ever: 0,
             saves_ever: 0,
+            now_s: 0.0,
             touched: Vec::new(),
             effects: Vec::new(),
         }
@@ -144,13 +147,17 @@ impl Core {
             running: 0,
             saving: 0,
             ending: None,
+            writing: Writing::default(),
+            notice_until_s: None,
         };
         let before = self.sessions.insert(id, session);
         assert!(before.is_none(), "numbers of sessions are used once");
     }
 
-    /// Takes in what happened and says what to do, in this order.
-    pub fn step(&mut self, event: Event) -> Vec<Effect> {
+    /// Takes in what happened and says what to do, in this order. `now_s` are seconds on a clock that
+    /// only goes forwards.
+    pub fn step(&mut self, event: Event, now_s: f64) -> Vec<Effect> {
+        self.now_s = self.now_s.max(now_s);
         match event {
             Event::Submitted(units) => units.into_iter().for_each(|unit| self.submit(unit)),
             Event::ActorCreated(actor) => self.create_actor(*actor),
@@ -175,16 +182,15 @@ impl Core {
                 self.actor_finished(actor, worker, result);
             }
             Event::WorkerLost { worker, message } => self.worker_lost(worker, &message),
+            Event::SessionNoticed(session, left_s) => self.notice(session, left_s),
             Event::SaveTaken { save, blocking_s, bytes } => {
-                if let Some(saving) = self.saves.get_mut(&save) {
-                    saving.blocking_s = blocking_s;
-                    saving.bytes = bytes;
-                    saving.taken = true;
-                }
+                self.save_taken(save, blocking_s, bytes);
             }
+            Event::SaveReplaced(save) => self.save_replaced(save),
             Event::SaveEnded { save, result } => self.save_ended(save, result),
             Event::Due(Due::Retry(unit)) => self.retry_due(unit),
             Event::Due(Due::Restart(actor)) => self.restart_due(actor),
+            Event::Due(Due::Notice(session)) => self.cancel_session(session),
         }
         self.dispatch();
         self.finish_sessions();
@@ -271,7 +277,10 @@ impl Core {
         let (session, attempt) = (unit.session, unit.attempt);
         self.free.cpus_milli -= unit.need.cpus_milli;
         self.free.memory_bytes -= unit.need.memory_bytes;
-        self.sessions.get_mut(&session).expect("its units can run").running += 1;
+        let entry = self.sessions.get_mut(&session).expect("its units can run");
+        entry.running += 1;
+        unit.started_s = self.now_s;
+        unit.written_before_s = entry.writing.total_s(self.now_s);
         let unit = &self.units[&id];
         let (stage, on_actor, replay) = (unit.stage.clone(), unit.actor.is_some(), unit.replay);
         self.record(session, &|| EventBody::StageStarted {

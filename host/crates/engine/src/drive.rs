@@ -106,9 +106,11 @@ impl<'r> Driver<'r> {
         if ended.is_empty() && durables.is_empty() {
             return None;
         }
-        let under_way = calls.get(ended.len()).or(calls.last()).cloned();
+        let begun = self.left.begun.then(|| calls.get(ended.len()).or(calls.last()));
+        let under_way = begun.flatten().cloned();
         let restarts = self.left.restarts.get(name).copied().unwrap_or(0);
-        Some(LeftActor { durables: durables.to_vec(), restarts, ended, under_way })
+        let by_user = self.left.by_user;
+        Some(LeftActor { durables: durables.to_vec(), restarts, ended, under_way, by_user })
     }
 
     pub(crate) fn drive(&mut self) {

@@ -44,6 +44,8 @@ pub(crate) struct Inner {
     pub(crate) objects: Objects,
     pub(crate) stages: Arc<dyn Stages>,
     timer: Timer,
+    /// The zero of the core's clock.
+    started: Instant,
     ids: AtomicU64,
     /// Something ended: a mailbox may have room.
     pub(crate) room: Condvar,
@@ -147,6 +149,7 @@ impl Inner {
             objects,
             stages,
             timer,
+            started: Instant::now(),
             ids: AtomicU64::new(1),
             room: Condvar::new(),
         }
@@ -172,7 +175,8 @@ impl Inner {
     /// The same for who holds the lock already; the wakes are fired when it is free.
     pub(crate) fn step_locked(self: &Arc<Self>, state: &mut State, event: Event) -> Wakes {
         let mut wakes = Wakes::default();
-        for effect in state.core.step(event) {
+        let now_s = self.started.elapsed().as_secs_f64();
+        for effect in state.core.step(event, now_s) {
             self.perform(state, effect, &mut wakes);
         }
         if state.waiting_for_room > 0 {

@@ -10,6 +10,10 @@ use mobula_contract::{
 /// What an earlier process left of a run.
 #[derive(Debug, Clone, Default)]
 pub struct Left {
+    /// An earlier process had begun; otherwise only states are given from outside.
+    pub begun: bool,
+    /// It stopped because its user wanted it to.
+    pub by_user: bool,
     /// Units that had finished: their object where it can be had without running them, and the seconds
     /// that they ran.
     pub finished: BTreeMap<StageRef, (Option<Object>, f64)>,

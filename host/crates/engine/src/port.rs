@@ -6,50 +6,6 @@ use mobula_contract::{ActorSpec, CheckpointId, Failure, Object, RunEvent, StageR
 
 use crate::context::CallContext;
 
-/// What the policy sees of a finished unit.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Seen {
-    /// Seconds that the unit ran.
-    pub runtime_s: f64,
-    /// Useful seconds since the last durable checkpoint, this unit included.
-    pub unsaved_s: f64,
-    /// Bytes that a checkpoint would hold, when known.
-    pub bytes: Option<u64>,
-    /// Whether a checkpoint of the same subject is still being written.
-    pub in_flight: bool,
-    /// Whether nothing is left that would need the checkpoint.
-    pub last: bool,
-}
-
-/// A decision, with the numbers that led to it.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Verdict {
-    /// Whether to take a checkpoint.
-    pub checkpoint: bool,
-    /// In words.
-    pub reason: String,
-    /// What is compared with the threshold.
-    pub ratio: f64,
-    /// What the ratio has to reach.
-    pub threshold: f64,
-    /// What is left of the budget, if there is one.
-    pub budget_left: Option<f64>,
-    /// Seconds that a failure right now would lose.
-    pub expected_loss_s: f64,
-    /// Seconds that a save is expected to cost.
-    pub cost_s: f64,
-}
-
-/// Decides when a checkpoint pays. Gets measured times, reads no clock.
-pub trait Policy: Send {
-    /// Observes a finished unit and decides.
-    fn decide(&mut self, seen: Seen) -> Verdict;
-    /// Enters what a save cost, in seconds, and how much it holds.
-    fn saved(&mut self, cost_s: f64, bytes: u64);
-    /// Learns from a recovery; gives the threshold before and after.
-    fn recovered(&mut self, benefit_s: f64) -> (f64, f64);
-}
-
 /// One call of a task or method.
 #[derive(Debug)]
 pub struct Call<'a> {

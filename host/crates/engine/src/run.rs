@@ -42,7 +42,7 @@ impl Run {
         config: SessionConfig,
     ) -> Self {
         let config = SessionConfig { seed: pipeline.seed, stops_on_failure: true, ..config };
-        let resumed = left.is_some();
+        let resumed = left.as_ref().is_some_and(|left| left.begun);
         let total = engine.inner().lock().core.total();
         let session = engine.session(config);
         Self { session, pipeline, left: left.unwrap_or_default(), total, resumed }

@@ -246,7 +246,9 @@ fn take_snapshot(living: &mut dyn Actor, work: &ActorWork, inner: &Arc<Inner>, o
             let actor = Some(actor);
             let job =
                 SaveJob { save, id, stage: after, actor, position, content, decided, blocking_s };
-            work.session.jobs.push(Job::Save(job));
+            if let Some(replaced) = work.session.jobs.push_save(job) {
+                inner.step(Event::SaveReplaced(replaced));
+            }
         }
     }
 }

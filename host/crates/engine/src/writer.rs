@@ -73,6 +73,23 @@ impl Jobs {
         }
     }
 
+    /// Enters a save. One of the same actor that still waits gives way to it: the newest wins, and an
+    /// actor has at most one snapshot waiting and one being written.
+    pub(crate) fn push_save(&self, job: SaveJob) -> Option<SaveId> {
+        let mut queue = lock(&self.inner);
+        let same = |other: &Job| match other {
+            Job::Save(other) => other.actor.is_some() && other.actor == job.actor,
+            Job::Record(_) | Job::Load(..) => false,
+        };
+        let before = queue.jobs.iter().position(same).and_then(|at| queue.jobs.remove(at));
+        drop(queue);
+        self.push(Job::Save(job));
+        match before {
+            Some(Job::Save(before)) => Some(before.save),
+            _ => None,
+        }
+    }
+
     /// Waits until the journal has caught up. Never called under the engine's lock.
     pub(crate) fn wait_for_room(&self) {
         let mut queue = lock(&self.inner);

@@ -5,27 +5,16 @@ mod common;
 use std::sync::Arc;
 use std::time::Duration;
 
-use common::{Tested, engine, is_empty_but_for, number};
+use common::{By, Tested, engine, is_empty_but_for, number};
 use mobula_contract::{DType, Failure, FailureKind, Object, RunEvent, Tensor, Value};
 use mobula_engine::{
-    Engine, EngineConfig, Journal, PROCESS_BYTES, Policy, Save, Seen, SessionConfig, Verdict,
+    Engine, EngineConfig, Journal, PROCESS_BYTES, Policy, Save, Seen, SessionConfig,
 };
 use serde_json::json;
 
 /// Takes a checkpoint after each call.
-struct Always;
-
-impl Policy for Always {
-    fn decide(&mut self, seen: Seen) -> Verdict {
-        let reason = "always".to_owned();
-        let (ratio, threshold, budget_left, cost_s) = (1.0, 0.0, None, 0.0);
-        let expected_loss_s = seen.unsaved_s;
-        Verdict { checkpoint: true, reason, ratio, threshold, budget_left, expected_loss_s, cost_s }
-    }
-    fn saved(&mut self, _: f64, _: u64) {}
-    fn recovered(&mut self, _: f64) -> (f64, f64) {
-        (0.0, 0.0)
-    }
+fn always() -> Box<dyn Policy> {
+    Box::new(By(|_: &Seen<'_>| true))
 }
 
 /// Keeps one state, and takes its time to find it.
@@ -49,7 +38,7 @@ impl Journal for Slow {
 #[test]
 fn a_session_can_be_dropped_while_a_checkpoint_is_made() {
     let engine = engine(2.0);
-    let config = SessionConfig { policy: Some(Box::new(Always)), ..SessionConfig::default() };
+    let config = SessionConfig { policy: Some(always()), ..SessionConfig::default() };
     let session = engine.session(config);
     let sum = session.actor("sum").native("sum").args(json!({ "slow": true })).create().unwrap();
     let add = sum.method(&session, "add").args(json!({ "x": 1 }));
@@ -67,7 +56,7 @@ fn a_session_can_be_dropped_while_a_checkpoint_is_made() {
 fn a_session_can_be_dropped_while_an_actor_comes_back() {
     for wait_ms in [0, 5, 10, 15, 20, 30] {
         let engine = engine(2.0);
-        let (policy, journal) = (Some(Box::new(Always) as _), Some(Box::<Slow>::default() as _));
+        let (policy, journal) = (Some(always()), Some(Box::<Slow>::default() as _));
         let session = engine.session(SessionConfig { policy, journal, ..SessionConfig::default() });
         let sum = session.actor("sum").native("sum").max_restarts(9).create().unwrap();
         let add = sum.method(&session, "add").args(json!({ "x": 1 }));

@@ -53,6 +53,7 @@ struct World {
     dues: Vec<Due>,
     needs: BTreeMap<UnitId, Need>,
     ids: u64,
+    now_s: f64,
     finished: bool,
 }
 
@@ -65,8 +66,7 @@ impl World {
             number += 1;
             CheckpointId::new(&RunId::new(0, 0), number)
         });
-        let policy = Box::new(common::Sometimes(seed));
-        core.open_session(SESSION, rules, Some(policy), Some(names));
+        core.open_session(SESSION, rules, Some(common::sometimes(seed)), Some(names));
         Self {
             core,
             dice: Dice(seed),
@@ -81,12 +81,14 @@ impl World {
             dues: Vec::new(),
             needs: BTreeMap::new(),
             ids: 10,
+            now_s: 0.0,
             finished: false,
         }
     }
 
     fn step(&mut self, event: Event) {
-        for effect in self.core.step(event) {
+        self.now_s += 0.001;
+        for effect in self.core.step(event, self.now_s) {
             self.take_in(effect);
         }
         let free = self.core.free();

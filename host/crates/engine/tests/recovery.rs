@@ -1,15 +1,18 @@
 //! Whatever fails, a run ends with the state and outputs of a run where nothing failed.
 
+mod common;
+
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
+use common::By;
 use mobula_contract::{
     ActorSpec, CheckpointId, EventBody, Failure, FailureKind, Folders, Object, Pipeline, RunEvent,
     RunId, RunStatus, StageContext as _, Value, parse_pipeline,
 };
 use mobula_engine::{
     Actor, Call, CallContext, Engine, EngineConfig, Fault, Journal, Left, Outcome, Policy, Run,
-    Save, Seen, SessionConfig, Stages, Verdict,
+    Save, Seen, SessionConfig, Stages,
 };
 
 const PIPELINE: &str = r#"
@@ -150,27 +153,12 @@ impl Journal for Memory {
     }
 }
 
-struct EveryOther(u32);
-
-impl Policy for EveryOther {
-    fn decide(&mut self, seen: Seen) -> Verdict {
-        self.0 += 1;
-        Verdict {
-            checkpoint: self.0.is_multiple_of(2),
-            reason: "every other".to_owned(),
-            ratio: 1.0,
-            threshold: 0.5,
-            budget_left: None,
-            expected_loss_s: seen.unsaved_s,
-            cost_s: 0.0,
-        }
-    }
-
-    fn saved(&mut self, _: f64, _: u64) {}
-
-    fn recovered(&mut self, _: f64) -> (f64, f64) {
-        (0.5, 0.4)
-    }
+fn every_other() -> Box<dyn Policy> {
+    let mut units = 0_u32;
+    Box::new(By(move |_: &Seen<'_>| {
+        units += 1;
+        units.is_multiple_of(2)
+    }))
 }
 
 fn run(
@@ -183,7 +171,7 @@ fn run(
     let mut number = 100 * journal.kept.lock().expect("unpoisoned").states.len() as u64;
     let config = SessionConfig {
         journal: Some(Box::new(journal.clone())),
-        policy: Some(Box::new(EveryOther(0))),
+        policy: Some(every_other()),
         names: Some(Box::new(move || {
             number += 1;
             CheckpointId::new(&id, number)

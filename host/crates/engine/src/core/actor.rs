@@ -7,6 +7,7 @@ use super::message::{ActorId, Due, Effect, NewActor, UnitId, WorkerId};
 use super::ready::Item;
 use super::state::{Actor, Durable, Job, Life, Phase};
 use super::unit::summary;
+use crate::policy::{Learned, Lost, Subject};
 
 impl Core {
     pub(super) fn create_actor(&mut self, new: NewActor) {
@@ -41,10 +42,13 @@ impl Core {
             failures: 0,
             messages: Vec::new(),
             durables,
-            in_flight: None,
+            in_flight: Vec::new(),
             spent_s: 0.0,
             kept_s: kept.iter().map(|(_, runtime_s)| runtime_s).sum(),
             bytes: None,
+            restoring_since_s: 0.0,
+            unsaved_s: 0.0,
+            partial_s: 0.0,
             dead: None,
         };
         self.actors.insert(id, actor);
@@ -57,7 +61,8 @@ impl Core {
         }
         if let Some(failed) = &left_before.under_way {
             self.actors.get_mut(&id).expect("just entered").restarts += 1;
-            self.record_recovery(id, failed);
+            let lost_s = ended.iter().skip(position).map(|(_, runtime_s)| runtime_s).sum();
+            self.record_recovery(id, failed, lost_s, left_before.by_user);
         }
         self.look_at(id);
     }
@@ -115,7 +120,7 @@ impl Core {
     /// Does for an actor what can be done now.
     pub(super) fn look_at(&mut self, id: ActorId) {
         let Some(actor) = self.actors.get_mut(&id) else { return };
-        if actor.life == Life::Lost && actor.in_flight.is_none() && actor.rested {
+        if actor.life == Life::Lost && actor.in_flight.is_empty() && actor.rested {
             self.recover(id);
         }
         self.pass_failed_calls(id);
@@ -177,7 +182,7 @@ impl Core {
         let until = match actor.retry.max {
             0 => actor.next,
             _ if over => actor.next,
-            _ => actor.durable_position(),
+            _ => actor.settled_position(),
         };
         while let Some(actor) = self.actors.get_mut(&id)
             && actor.base < until
@@ -196,6 +201,7 @@ impl Core {
         actor.life = Life::Starting;
         actor.worker = Some(worker);
         actor.admitted = true;
+        actor.restoring_since_s = self.now_s;
         self.free.cpus_milli -= actor.need.cpus_milli;
         self.free.memory_bytes -= actor.need.memory_bytes;
         let from = actor.durables.last().map(|durable| durable.id.clone());
@@ -217,6 +223,7 @@ impl Core {
         }
         match result {
             Ok(()) => {
+                self.is_restored(id);
                 let actor = self.actors.get_mut(&id).expect("just found");
                 actor.life = Life::Idle;
                 let (session, name, restarts) = (actor.session, actor.name.clone(), actor.restarts);
@@ -227,8 +234,42 @@ impl Core {
                 });
                 self.look_at(id);
             }
+            Err(failure) if failure.kind == FailureKind::Damaged => {
+                self.set_aside(id, worker, &failure);
+            }
             Err(failure) => self.lose_actor(id, worker, &failure, true),
         }
+    }
+
+    /// Tells the policy how long it took to bring a state back.
+    fn is_restored(&mut self, id: ActorId) {
+        let actor = &self.actors[&id];
+        let (of, restore_s) = (actor.session, self.now_s - actor.restoring_since_s);
+        if !actor.durables.is_empty()
+            && let Some(policy) = self.sessions.get_mut(&of).and_then(|s| s.policy.as_mut())
+        {
+            policy.restored(Subject::Actor(&actor.name), restore_s);
+        }
+    }
+
+    /// The newest checkpoint cannot be read: the one before it is used, and the calls since are made again.
+    fn set_aside(&mut self, id: ActorId, worker: WorkerId, failure: &Failure) {
+        self.let_go(id, worker);
+        let actor = self.actors.get_mut(&id).expect("it was on a worker");
+        let session = actor.session;
+        let Some(damaged) = actor.durables.pop() else { return self.mourn(id, failure) };
+        let there = actor.durable_position() >= actor.base;
+        self.record(session, &|| EventBody::CheckpointSetAside {
+            id: damaged.id.clone(),
+            message: failure.message.clone(),
+        });
+        if !there {
+            let message = format!("{failure}; `mobula runs resume` goes back to one before it");
+            return self.mourn(id, &Failure::new(failure.kind, message));
+        }
+        let again = self.go_back(id);
+        self.line_up(again);
+        self.look_at(id);
     }
 
     pub(super) fn actor_finished(
@@ -258,7 +299,10 @@ impl Core {
         let Some(actor) = self.actors.get_mut(&id) else { return };
         actor.life = Life::Idle;
         actor.next += 1;
-        self.units.get_mut(&unit).expect("it ran").replay = false;
+        actor.partial_s = 0.0;
+        let entry = self.units.get_mut(&unit).expect("it ran");
+        entry.replay = false;
+        actor.unsaved_s += entry.runtime_s;
         self.decide_state(id, unit);
         self.shorten_log(id);
         self.look_at(id);
@@ -296,6 +340,9 @@ impl Core {
     ) -> bool {
         let retried = self.may_restart(id, failure);
         let unit = self.units.get_mut(&unit).expect("it ran");
+        if let Some(actor) = self.actors.get_mut(&id) {
+            actor.partial_s = self.now_s - unit.started_s;
+        }
         unit.phase = Phase::Waiting;
         unit.failed += 1;
         unit.failures.push((worker, failure.message.clone()));
@@ -332,31 +379,21 @@ impl Core {
     /// Its state is gone. `again` is false where the failure was the call's own, which is not repeated:
     /// then the actor is made anew all the same, as long as it may be.
     fn lose_actor(&mut self, id: ActorId, worker: WorkerId, failure: &Failure, again: bool) {
+        self.let_go(id, worker);
         let actor = self.actors.get_mut(&id).expect("it was on a worker");
-        let (session, name) = (actor.session, actor.name.clone());
-        let (save, need) = (actor.in_flight, actor.need);
-        if let Some(unit) = actor.at(actor.next).and_then(|unit| self.units.get_mut(&unit))
-            && matches!(unit.phase, Phase::Ready(_))
-        {
-            unit.phase = Phase::Waiting;
-        }
-        let actor = self.actors.get_mut(&id).expect("just found");
-        actor.worker = None;
         actor.failures += 1;
         actor.messages.push((worker, failure.message.clone()));
         let tries = actor.failures;
-        if std::mem::take(&mut actor.admitted) {
-            self.give_back(need);
-        }
-        self.workers.remove(&worker);
-        self.effects.push(Effect::DismissWorker(worker));
+        let (session, name) = (actor.session, actor.name.clone());
         self.record(session, &|| EventBody::ActorLost {
             actor: name.clone(),
             worker: worker.to_string(),
             message: failure.message.clone(),
         });
-        if let Some(save) = save.filter(|save| self.saves.get(save).is_some_and(|s| !s.taken)) {
-            self.drop_save(save);
+        for save in self.actors[&id].in_flight.clone() {
+            if self.saves.get(&save).is_some_and(|saving| !saving.taken) {
+                self.drop_save(save);
+            }
         }
         let actor = self.actors.get_mut(&id).expect("just found");
         let restarts = match again {
@@ -374,6 +411,23 @@ impl Core {
             0 => self.look_at(id),
             _ => self.effects.push(Effect::Wake { after_ms, due: Due::Restart(id) }),
         }
+    }
+
+    /// Its worker is gone, or goes, and what it took is given back.
+    fn let_go(&mut self, id: ActorId, worker: WorkerId) {
+        let actor = self.actors.get_mut(&id).expect("it was on a worker");
+        if let Some(unit) = actor.at(actor.next).and_then(|unit| self.units.get_mut(&unit))
+            && matches!(unit.phase, Phase::Ready(_))
+        {
+            unit.phase = Phase::Waiting;
+        }
+        actor.worker = None;
+        let need = actor.need;
+        if std::mem::take(&mut actor.admitted) {
+            self.give_back(need);
+        }
+        self.workers.remove(&worker);
+        self.effects.push(Effect::DismissWorker(worker));
     }
 
     pub(super) fn restart_due(&mut self, id: ActorId) {
@@ -435,49 +489,65 @@ impl Core {
     /// Goes back to the newest durable checkpoint and lines up the calls since.
     fn recover(&mut self, id: ActorId) {
         let actor = self.actors.get_mut(&id).expect("it was lost");
-        let (was, position) = (actor.next, actor.durable_position());
-        actor.next = position;
         actor.restarts += 1;
-        actor.life = Life::Absent;
-        let failed = actor.at(was).or(actor.log.back().copied());
-        let again: Vec<UnitId> = (position..was).filter_map(|call| actor.at(call)).collect();
+        let failed = actor.at(actor.next).or(actor.log.back().copied());
+        let lost_s = actor.unsaved_s + std::mem::take(&mut actor.partial_s);
         if let Some(failed) = failed {
             let stage = self.units[&failed].stage.clone();
-            self.record_recovery(id, &stage);
+            self.record_recovery(id, &stage, lost_s, false);
         }
-        for unit in again {
+        let again = self.go_back(id);
+        self.line_up(again);
+    }
+
+    /// To its newest checkpoint; gives the calls that it has to make again.
+    fn go_back(&mut self, id: ActorId) -> Vec<UnitId> {
+        let actor = self.actors.get_mut(&id).expect("it was lost");
+        let (was, position) = (actor.next, actor.durable_position());
+        actor.next = position;
+        actor.unsaved_s = 0.0;
+        actor.life = Life::Absent;
+        let mut again: Vec<UnitId> = Vec::new();
+        for unit in (position..was).filter_map(|call| actor.at(call)) {
             let entry = self.units.get_mut(&unit).expect("the log keeps it");
             if !matches!(entry.phase, Phase::Failed(_)) {
                 entry.replay = true;
-                self.await_sources(unit);
+                again.push(unit);
             }
         }
         // The call that failed waits again as well.
-        let current = self.actors[&id].at(was);
-        if let Some(unit) = current.filter(|unit| self.units[unit].phase == Phase::Waiting) {
-            self.await_sources(unit);
-        }
+        let current = actor.at(was);
+        again.extend(current.filter(|unit| self.units[unit].phase == Phase::Waiting));
+        again
     }
 
-    fn record_recovery(&mut self, id: ActorId, failed: &StageRef) {
+    fn line_up(&mut self, units: Vec<UnitId>) {
+        units.into_iter().for_each(|unit| self.await_sources(unit));
+    }
+
+    fn record_recovery(&mut self, id: ActorId, failed: &StageRef, lost_s: f64, by_user: bool) {
+        let at_s = self.now_s;
         let actor = self.actors.get_mut(&id).expect("it is being made");
-        let benefit_s = actor.kept_s - std::mem::take(&mut actor.spent_s);
+        let (kept_s, spent_s) = (actor.kept_s, std::mem::take(&mut actor.spent_s));
         let newest = actor.durables.last();
         let from_checkpoint = newest.map(|durable| durable.id.clone());
         let restored_to = newest.and_then(|durable| durable.index);
-        let session = actor.session;
+        let (session, of) = (actor.session, Subject::Actor(&actor.name));
         let Some(entry) = self.sessions.get_mut(&session) else { return };
-        let learned = entry.policy.as_mut().map(|policy| policy.recovered(benefit_s));
-        let (threshold_before, threshold_after) = learned.unwrap_or_default();
+        let lost = Lost { at_s, of, lost_s, kept_s, spent_s, by_user };
+        let nothing = Learned { benefit_s: kept_s - spent_s, ..Learned::default() };
+        let learned = entry.policy.as_mut().map_or(nothing, |policy| policy.lost(lost));
         self.record(session, &|| EventBody::Recovered {
             recovery: RecoveryReport {
                 stage: failed.name.clone(),
                 index: failed.index,
                 from_checkpoint: from_checkpoint.clone(),
                 restored_to,
-                benefit_s,
-                threshold_before,
-                threshold_after,
+                benefit_s: learned.benefit_s,
+                threshold_before: learned.threshold_before,
+                threshold_after: learned.threshold_after,
+                lost_s,
+                kept_s,
             },
         });
     }

@@ -103,6 +103,8 @@ pub struct LeftActor {
     pub ended: Vec<(StageRef, f64)>,
     /// The call that was under way or next.
     pub under_way: Option<StageRef>,
+    /// The earlier process stopped because its user wanted it to: no failure to learn from.
+    pub by_user: bool,
 }
 
 /// Something that happened.
@@ -122,6 +124,9 @@ pub enum Event {
     SessionCancelled(SessionId),
     /// The session cannot go on, such as when its history cannot be written.
     SessionFailed(SessionId, String),
+    /// The machine goes away in so many seconds: what is unsaved is saved as soon as that can be done,
+    /// and then the session stops.
+    SessionNoticed(SessionId, f64),
     /// Nobody outside wants the object of this unit any more.
     Dropped(UnitId),
     /// Nobody wants this unit to run, or to run on.
@@ -188,6 +193,8 @@ pub enum Event {
         /// Bytes to write.
         bytes: u64,
     },
+    /// It waited to be written, and gave way to a newer one of the same actor.
+    SaveReplaced(SaveId),
     /// A save ended.
     SaveEnded {
         /// Which.
@@ -206,6 +213,8 @@ pub enum Due {
     Retry(UnitId),
     /// Another start of an actor.
     Restart(ActorId),
+    /// The end of a session whose machine goes away.
+    Notice(SessionId),
 }
 
 /// Something to do.

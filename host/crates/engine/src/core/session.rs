@@ -3,8 +3,13 @@
 use mobula_contract::{Failure, FailureKind, RunStatus};
 
 use super::Core;
-use super::message::{ActorId, Effect, SessionId, UnitId};
+use super::message::{ActorId, Due, Effect, SessionId, UnitId};
 use super::state::{Phase, Session};
+
+/// Part of a notice that is used; the rest is for the process to end.
+const NOTICE_USED: f64 = 0.9;
+/// Seconds of the longest notice: no machine says more than a day ahead.
+const NOTICE_MAX_S: f64 = 86_400.0;
 
 impl Core {
     pub(super) fn seal_session(&mut self, id: SessionId) {
@@ -16,6 +21,31 @@ impl Core {
 
     pub(super) fn cancel_session(&mut self, id: SessionId) {
         self.end(id, RunStatus::Interrupted, None);
+    }
+
+    /// Saves what there is time for: each actor after the call under way. What is left then is stopped.
+    pub(super) fn notice(&mut self, id: SessionId, left_s: f64) {
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        let saves = session.policy.is_some() && session.running > 0 && left_s > 0.0;
+        if !saves || session.ending.is_some() {
+            return self.cancel_session(id);
+        }
+        session.notice_until_s = Some(self.now_s + left_s);
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "a bounded number of seconds"
+        )]
+        let after_ms = (left_s.min(NOTICE_MAX_S) * NOTICE_USED * 1e3) as u64;
+        self.effects.push(Effect::Wake { after_ms, due: Due::Notice(id) });
+    }
+
+    /// A checkpoint that was taken because the machine goes away is safe: the work stops here.
+    pub(super) fn stop_after_save(&mut self, id: SessionId) {
+        let session = self.sessions.get(&id);
+        if session.is_some_and(|s| s.notice_until_s.is_some() && s.saving == 0) {
+            self.cancel_session(id);
+        }
     }
 
     pub(super) fn fail_session(&mut self, id: SessionId, why: String) {

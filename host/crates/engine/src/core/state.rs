@@ -6,7 +6,7 @@ use mobula_contract::{CheckpointId, EventBody, Failure, RunStatus, StageRef};
 
 use super::message::{ActorId, Need, SaveId, SessionId, UnitId, WorkerId};
 use super::{Names, Rules};
-use crate::port::Policy;
+use crate::policy::Policy;
 use crate::retry::Retry;
 
 /// A session.
@@ -21,6 +21,39 @@ pub(super) struct Session {
     pub(super) running: usize,
     pub(super) saving: usize,
     pub(super) ending: Option<(RunStatus, Option<String>)>,
+    pub(super) writing: Writing,
+    /// When the machine goes away, if it said so.
+    pub(super) notice_until_s: Option<f64>,
+}
+
+/// For how long checkpoints of a session were being written.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Writing {
+    count: usize,
+    since_s: f64,
+    ended_s: f64,
+}
+
+impl Writing {
+    pub(super) fn begin(&mut self, now_s: f64) {
+        if self.count == 0 {
+            self.since_s = now_s;
+        }
+        self.count += 1;
+    }
+
+    pub(super) fn end(&mut self, now_s: f64) {
+        self.ended_s = match self.count {
+            1 => self.total_s(now_s),
+            _ => self.ended_s,
+        };
+        self.count -= 1;
+    }
+
+    /// Seconds so far during which at least one was being written.
+    pub(super) fn total_s(&self, now_s: f64) -> f64 {
+        self.ended_s + if self.count > 0 { now_s - self.since_s } else { 0.0 }
+    }
 }
 
 /// Where a unit stands.
@@ -92,6 +125,12 @@ pub(super) struct Unit {
     pub(super) cancelled: bool,
     /// Seconds of its last success.
     pub(super) runtime_s: f64,
+    /// When it was called last.
+    pub(super) started_s: f64,
+    /// For how long checkpoints had been written by then.
+    pub(super) written_before_s: f64,
+    /// A checkpoint holds its object.
+    pub(super) saved: bool,
     /// Objects of a stream, in order.
     pub(super) items: Vec<UnitId>,
     /// The stream that it is an object of.
@@ -131,6 +170,9 @@ impl Unit {
             replay: false,
             cancelled: false,
             runtime_s: 0.0,
+            started_s: 0.0,
+            written_before_s: 0.0,
+            saved: false,
             items: Vec::new(),
             item_of: None,
             depth: 0,
@@ -200,14 +242,20 @@ pub(super) struct Actor {
     pub(super) messages: Vec<(WorkerId, String)>,
     /// In order of position.
     pub(super) durables: Vec<Durable>,
-    /// The save under way.
-    pub(super) in_flight: Option<SaveId>,
+    /// Saves under way, oldest first: one that is written, and at most one that waits for it.
+    pub(super) in_flight: Vec<SaveId>,
     /// Seconds spent on saves since the failure before.
     pub(super) spent_s: f64,
     /// Useful seconds that the newest checkpoint holds and the one before does not.
     pub(super) kept_s: f64,
     /// Bytes of the newest snapshot.
     pub(super) bytes: Option<u64>,
+    /// When its state began to be restored.
+    pub(super) restoring_since_s: f64,
+    /// Useful seconds that no checkpoint holds.
+    pub(super) unsaved_s: f64,
+    /// Seconds of the call during which its state was lost.
+    pub(super) partial_s: f64,
     /// Why no more calls are taken.
     pub(super) dead: Option<Failure>,
 }
@@ -221,6 +269,13 @@ impl Actor {
     /// Calls that are safe on disk.
     pub(super) fn durable_position(&self) -> usize {
         self.durables.last().map_or(0, |durable| durable.position)
+    }
+
+    /// Calls before this one are never made again: the checkpoint before the newest is kept as well, for
+    /// the case that the newest proves damaged.
+    pub(super) fn settled_position(&self) -> usize {
+        let second = self.durables.len().checked_sub(2);
+        second.map_or(0, |second| self.durables[second].position)
     }
 
     /// Calls that have come and not been made.

@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each test program uses a part")]
 
 mod dice;
+mod policy;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,11 +11,10 @@ use std::time::Duration;
 use mobula_contract::{
     ActorSpec, DType, Failure, FailureKind, Object, StageContext as _, StageKind, Tensor, Value,
 };
-use mobula_engine::{
-    Actor, Call, CallContext, Engine, EngineConfig, Policy, Seen, Stages, Verdict,
-};
+use mobula_engine::{Actor, Call, CallContext, Engine, EngineConfig, Policy, Seen, Stages};
 
 pub(crate) use dice::Dice;
+pub(crate) use policy::By;
 
 /// The number in the field `x`.
 pub(crate) fn number(object: &Object) -> u64 {
@@ -211,26 +211,10 @@ impl Dice {
 }
 
 /// Takes a checkpoint now and then.
-pub(crate) struct Sometimes(pub(crate) u64);
-
-impl Policy for Sometimes {
-    fn decide(&mut self, seen: Seen) -> Verdict {
-        let mut dice = Dice(self.0);
-        self.0 += 1;
-        Verdict {
-            checkpoint: dice.below(3) == 0,
-            reason: "chance".to_owned(),
-            ratio: 1.0,
-            threshold: 0.5,
-            budget_left: None,
-            expected_loss_s: seen.unsaved_s,
-            cost_s: 0.0,
-        }
-    }
-
-    fn saved(&mut self, _: f64, _: u64) {}
-
-    fn recovered(&mut self, _: f64) -> (f64, f64) {
-        (0.5, 0.4)
-    }
+pub(crate) fn sometimes(seed: u64) -> Box<dyn Policy> {
+    let mut seed = seed;
+    Box::new(By(move |_: &Seen<'_>| {
+        seed += 1;
+        Dice(seed - 1).below(3) == 0
+    }))
 }
