@@ -39,6 +39,14 @@ struct ActorModel {
     gone: bool,
 }
 
+struct SaveModel {
+    save: SaveId,
+    id: CheckpointId,
+    actor: Option<ActorId>,
+    state: Vec<UnitId>,
+    taken: bool,
+}
+
 struct World {
     core: Core,
     dice: Dice,
@@ -46,9 +54,9 @@ struct World {
     actors: BTreeMap<ActorId, ActorModel>,
     held: BTreeSet<UnitId>,
     running: BTreeMap<UnitId, WorkerId>,
-    starting: Vec<(ActorId, WorkerId)>,
+    starting: Vec<(ActorId, WorkerId, Option<CheckpointId>)>,
     finishing: Vec<(ActorId, WorkerId)>,
-    saves: Vec<(SaveId, CheckpointId, Vec<UnitId>, bool)>,
+    saves: Vec<SaveModel>,
     durable: BTreeMap<CheckpointId, Vec<UnitId>>,
     dues: Vec<Due>,
     needs: BTreeMap<UnitId, Need>,
@@ -112,28 +120,30 @@ impl World {
                 self.running.insert(unit, worker);
             }
             Effect::StartActor { actor, worker, from } => {
-                let state = from.map_or(Vec::new(), |id| self.durable[&id].clone());
+                let state = from.as_ref().map_or(Vec::new(), |id| self.durable[id].clone());
                 let model = self.actors.get_mut(&actor).expect("known");
                 assert!(model.on.is_none(), "one instance at a time");
                 model.on = Some((worker, state));
-                self.starting.push((actor, worker));
+                self.starting.push((actor, worker, from));
             }
             Effect::FinishActor { actor, worker } => self.finishing.push((actor, worker)),
             Effect::DismissWorker(worker) => {
                 for model in self.actors.values_mut() {
                     model.on.take_if(|(on, _)| *on == worker);
                 }
-                self.starting.retain(|(_, on)| *on != worker);
+                self.starting.retain(|(_, on, _)| *on != worker);
                 self.finishing.retain(|(_, on)| *on != worker);
             }
             Effect::SaveState { save, actor, id, position, .. } => {
                 let (_, state) = self.actors[&actor].on.as_ref().expect("it lives");
                 let _ = position;
-                self.saves.push((save, id, state.clone(), false));
+                let (actor, state, taken) = (Some(actor), state.clone(), false);
+                self.saves.push(SaveModel { save, id, actor, state, taken });
             }
             Effect::SaveObject { save, unit, id, .. } => {
                 assert!(self.held.contains(&unit), "only what is there is saved");
-                self.saves.push((save, id, Vec::new(), true));
+                let (actor, state, taken) = (None, Vec::new(), true);
+                self.saves.push(SaveModel { save, id, actor, state, taken });
             }
             Effect::Resolved { unit, result } => {
                 let model = self.units.get_mut(&unit).expect("known");
@@ -267,27 +277,47 @@ impl World {
     }
 
     fn start_actors(&mut self) {
-        for (actor, worker) in std::mem::take(&mut self.starting) {
-            self.step(Event::ActorStarted { actor, worker, result: Ok(()) });
+        for (actor, worker, from) in std::mem::take(&mut self.starting) {
+            let damaged = from.filter(|_| self.dice.below(5) == 0);
+            let result = damaged.map_or(Ok(()), |id| {
+                // It is never restored again: the model no longer knows it.
+                self.durable.remove(&id);
+                Err(Failure::new(FailureKind::Damaged, "a flipped bit"))
+            });
+            self.step(Event::ActorStarted { actor, worker, result });
         }
         for (actor, worker) in std::mem::take(&mut self.finishing) {
             self.step(Event::ActorFinished { actor, worker, result: Ok("digest".to_owned()) });
         }
     }
 
-    fn end_saves(&mut self) {
-        for (save, id, state, taken) in std::mem::take(&mut self.saves) {
-            if !taken {
-                self.step(Event::SaveTaken { save, blocking_s: 0.0, bytes: 1 });
+    /// The writer takes snapshots and ends some of them; newer ones may take the place of those that wait.
+    fn end_saves(&mut self, all: bool) {
+        for mut save in std::mem::take(&mut self.saves) {
+            if !std::mem::replace(&mut save.taken, true) {
+                self.step(Event::SaveTaken { save: save.save, blocking_s: 0.0, bytes: 1 });
+                let same = |other: &SaveModel| other.actor.is_some() && other.actor == save.actor;
+                if let Some(at) = self.saves.iter().position(same)
+                    && self.dice.below(2) == 0
+                {
+                    let before = self.saves.remove(at);
+                    self.step(Event::SaveReplaced(before.save));
+                }
+            }
+            // One thread writes them, in order.
+            let waits = self.saves.iter().any(|other| other.actor == save.actor);
+            if waits || !all && self.dice.below(2) == 0 {
+                self.saves.push(save);
+                continue;
             }
             let result = match self.dice.below(4) {
                 0 => Err(Failure::new(FailureKind::Host, "the disk is full")),
                 _ => {
-                    self.durable.insert(id, state);
+                    self.durable.insert(save.id, save.state);
                     Ok((0.0, "blake3:0".to_owned()))
                 }
             };
-            self.step(Event::SaveEnded { save, result });
+            self.step(Event::SaveEnded { save: save.save, result });
         }
     }
 
@@ -304,7 +334,7 @@ impl World {
             6 if self.actors.len() < 5 => self.create_actor(),
             7..11 => self.end_call(false),
             11 => self.start_actors(),
-            12 => self.end_saves(),
+            12 => self.end_saves(false),
             13 => {
                 if let Some(due) = self.dues.pop() {
                     self.step(Event::Due(due));
@@ -344,7 +374,7 @@ impl World {
         self.step(Event::SessionSealed(SESSION));
         for _ in 0..10_000 {
             self.start_actors();
-            self.end_saves();
+            self.end_saves(true);
             while let Some(due) = self.dues.pop() {
                 self.step(Event::Due(due));
             }

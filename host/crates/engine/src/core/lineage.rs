@@ -53,10 +53,8 @@ impl Core {
     pub(super) fn make_again(&mut self, id: UnitId) {
         let mut again = vec![id];
         while let Some(id) = again.pop() {
-            let unit = &self.units[&id];
-            if !unit.is_over() {
-                continue;
-            }
+            // Who asked for it may have failed meanwhile, for want of another object.
+            let Some(unit) = self.units.get(&id).filter(|unit| unit.is_over()) else { continue };
             if let Some(stream) = unit.item_of {
                 let unit = self.units.get_mut(&id).expect("known");
                 unit.phase = Phase::Waiting;

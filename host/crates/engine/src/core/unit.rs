@@ -63,9 +63,8 @@ impl Core {
     /// Waits for what it reads, or goes on at once.
     pub(super) fn await_sources(&mut self, id: UnitId) {
         let unit = self.units.get_mut(&id).expect("known");
-        if unit.phase == Phase::Waiting && unit.missing > 0 {
-            return;
-        }
+        // It may wait for some already, and have lost others since.
+        let waits = unit.phase == Phase::Waiting && unit.missing > 0;
         let sources = std::mem::take(&mut unit.sources);
         let mut missing = 0;
         let mut failed = None;
@@ -81,7 +80,9 @@ impl Core {
                         Phase::Done => gone.push(*source_id),
                         _ => {}
                     }
-                    source.waiters.push(id);
+                    if !waits || !source.waiters.contains(&id) {
+                        source.waiters.push(id);
+                    }
                     missing += 1;
                 }
                 None => missing += 1,
