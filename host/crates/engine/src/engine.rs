@@ -429,4 +429,10 @@ impl CancelHandle {
     pub fn cancel(&self) {
         self.inner.step(Event::SessionCancelled(self.session));
     }
+
+    /// The machine goes away in so many seconds: actors are saved after the call under way where there is
+    /// time for it, and then the session ends as interrupted. Without a policy it ends at once.
+    pub fn notice(&self, left_s: f64) {
+        self.inner.step(Event::SessionNoticed(self.session, left_s));
+    }
 }
