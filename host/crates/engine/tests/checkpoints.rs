@@ -16,6 +16,7 @@ use serde_json::json;
 struct Kept {
     /// Saves that may still be written, and where they wait.
     open: usize,
+    begun: usize,
     states: Vec<(CheckpointId, Vec<u8>)>,
     damaged: usize,
     events: Vec<EventBody>,
@@ -39,12 +40,12 @@ impl Disk {
         self.0.0.lock().unwrap().states.len()
     }
 
-    fn wait_for_saves(&self, count: usize) {
+    fn wait_until(&self, done: impl Fn(&Kept) -> bool) {
         let patience = (0..10_000).find(|_| {
             std::thread::sleep(Duration::from_millis(1));
-            self.saved() >= count
+            done(&self.0.0.lock().unwrap())
         });
-        patience.expect("it is saved soon");
+        patience.expect("it happens soon");
     }
 
     fn session(&self, engine: &mobula_engine::Engine) -> Session {
@@ -67,7 +68,8 @@ impl Journal for Disk {
     }
 
     fn save(&mut self, save: Save<'_>) -> Result<String, Failure> {
-        let kept = self.0.0.lock().unwrap();
+        let mut kept = self.0.0.lock().unwrap();
+        kept.begun += 1;
         let mut kept = self.0.1.wait_while(kept, |kept| kept.open == 0).unwrap();
         kept.open -= 1;
         kept.states.push((save.id.clone(), save.bytes.to_vec()));
@@ -91,12 +93,14 @@ fn the_newest_snapshot_wins_and_no_queue_grows() {
     let session = disk.session(&engine);
     let sum = session.actor("sum").native("sum").create().unwrap();
     let add = sum.method(&session, "add").args(json!({ "x": 1 }));
-    for _ in 0..20 {
+    add.submit().unwrap().get().unwrap();
+    disk.wait_until(|kept| kept.begun == 1);
+    for _ in 1..20 {
         add.submit().unwrap().get().unwrap();
     }
     // The first is being written, all others but the newest have given way.
     disk.let_through(2);
-    disk.wait_for_saves(2);
+    disk.wait_until(|kept| kept.states.len() == 2);
     let crash = sum.method(&session, "add").named("crash").args(json!({ "x": 1 }));
     assert_eq!(number(&crash.submit().unwrap().get().unwrap()), 21);
     disk.let_through(100);
@@ -119,7 +123,7 @@ fn a_damaged_checkpoint_is_named_and_the_one_before_it_used() {
         let add = sum.method(&session, "add").args(json!({ "x": 1 }));
         for saves in 1..=2 {
             add.submit().unwrap().get().unwrap();
-            disk.wait_for_saves(saves);
+            disk.wait_until(|kept| kept.states.len() == saves);
         }
         disk.damage_newest(damaged);
         let crash = sum.method(&session, "add").named("crash").args(json!({ "x": 1 }));
