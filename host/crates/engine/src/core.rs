@@ -5,6 +5,7 @@ mod actor;
 mod lineage;
 mod message;
 mod ready;
+mod recovery;
 mod save;
 mod session;
 mod state;

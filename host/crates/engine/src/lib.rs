@@ -37,7 +37,7 @@ pub use fault::{Fault, FaultKind};
 pub use needs::misfits;
 pub use objects::MemoryUse;
 pub use plan::Left;
-pub use policy::{Learned, Lost, Policy, Saved, Seen, Subject, Verdict};
+pub use policy::{Cause, Learned, Lost, Policy, Restored, Saved, Seen, Subject, Verdict};
 pub use port::{Actor, Call, Journal, Save, Stages};
 pub use refs::{FieldRef, ObjectRef, ObjectStream, wait};
 pub use retry::{DELAY_FIRST_MS, Retry};

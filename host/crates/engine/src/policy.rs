@@ -82,18 +82,38 @@ pub struct Lost<'a> {
     pub of: Subject<'a>,
     /// Useful seconds that are gone, the call under way included.
     pub lost_s: f64,
-    /// Useful seconds that the newest checkpoint kept and the one before it would not have.
-    pub kept_s: f64,
-    /// Seconds that saves of this state held its worker up since the failure before.
-    pub spent_s: f64,
-    /// The user stopped it: nothing failed.
-    pub by_user: bool,
+    /// What took it.
+    pub cause: Cause,
+}
+
+/// What took a state away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cause {
+    /// A failure of the actor or of its worker.
+    Actor,
+    /// The death of an earlier process, which took all its actors at once.
+    Host,
+    /// The wish of the user: nothing failed.
+    User,
+}
+
+/// State that is back after a failure.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Restored<'a> {
+    /// When.
+    pub at_s: f64,
+    /// Whose state.
+    pub of: Subject<'a>,
+    /// Seconds that it took to bring it back; `None` where nothing had been saved and it begins anew.
+    pub restore_s: Option<f64>,
+    /// Units that the newest checkpoint kept and the one before it would not have.
+    pub units_kept: u32,
 }
 
 /// What a policy learned from a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Learned {
-    /// Seconds that the checkpoints since the failure before were worth, less what they cost.
+    /// Seconds that the newest checkpoint kept, less what saves cost since the failure before.
     pub benefit_s: f64,
     /// The threshold before.
     pub threshold_before: f64,
@@ -107,10 +127,12 @@ pub trait Policy: Send {
     fn decide(&mut self, seen: Seen<'_>) -> Verdict;
     /// Enters what a save cost.
     fn saved(&mut self, saved: Saved<'_>);
-    /// A save came to nothing, such as when the disk is full.
-    fn save_failed(&mut self, at_s: f64, of: Subject<'_>);
-    /// Learns from a failure.
-    fn lost(&mut self, lost: Lost<'_>) -> Learned;
-    /// State is back from a checkpoint, after so many seconds.
-    fn restored(&mut self, of: Subject<'_>, restore_s: f64);
+    /// A save came to nothing after so many seconds, such as when the disk is full.
+    fn save_failed(&mut self, of: Subject<'_>, spent_s: f64);
+    /// A save gave way to a newer one, or its actor was lost before it was taken.
+    fn save_dropped(&mut self, of: Subject<'_>);
+    /// Enters a failure.
+    fn lost(&mut self, lost: Lost<'_>);
+    /// Learns from a failure, once it is over.
+    fn restored(&mut self, restored: Restored<'_>) -> Learned;
 }

@@ -9,7 +9,7 @@ use mobula_engine::core::{
     ActorId, Core, Effect, Event, Need, NewActor, Rules, SaveId, SessionId, Submit, UnitId,
     WorkerId,
 };
-use mobula_engine::{Learned, Lost, Policy, Retry, Saved, Seen, Subject, Verdict};
+use mobula_engine::{Learned, Lost, Policy, Restored, Retry, Saved, Seen, Subject, Verdict};
 
 const SESSION: SessionId = SessionId(1);
 const ACTOR: ActorId = ActorId(2);
@@ -47,18 +47,24 @@ impl Policy for Scribe {
         self.hear(format!("{at_s}: {of:?} saved, {blocking_s} blocking, {background_s} behind"));
     }
 
-    fn save_failed(&mut self, at_s: f64, of: Subject<'_>) {
-        self.hear(format!("{at_s}: {of:?} not saved"));
+    fn save_failed(&mut self, of: Subject<'_>, spent_s: f64) {
+        self.hear(format!("{of:?} not saved, {spent_s} spent"));
     }
 
-    fn lost(&mut self, lost: Lost<'_>) -> Learned {
-        let Lost { at_s, of, lost_s, kept_s, spent_s, .. } = lost;
-        self.hear(format!("{at_s}: {of:?} lost {lost_s}, kept {kept_s}, spent {spent_s}"));
+    fn save_dropped(&mut self, of: Subject<'_>) {
+        self.hear(format!("{of:?} gave way"));
+    }
+
+    fn lost(&mut self, lost: Lost<'_>) {
+        let Lost { at_s, of, lost_s, cause } = lost;
+        self.hear(format!("{at_s}: {of:?} lost {lost_s} by {cause:?}"));
+    }
+
+    fn restored(&mut self, restored: Restored<'_>) -> Learned {
+        let Restored { at_s, of, restore_s, units_kept } = restored;
+        let restore_s = restore_s.map_or("anew".to_owned(), |s| format!("in {s}"));
+        self.hear(format!("{at_s}: {of:?} back {restore_s}, {units_kept} units kept"));
         Learned::default()
-    }
-
-    fn restored(&mut self, of: Subject<'_>, restore_s: f64) {
-        self.hear(format!("{of:?} restored in {restore_s}"));
     }
 }
 
@@ -188,14 +194,14 @@ fn losses_are_counted_from_the_last_durable_checkpoint() {
         r#"20: Actor("a") ran 9.5, 9.75 beside a save, 19.5 unsaved, 2 left, in flight"#,
         r#"22.25: Actor("a") saved, 0.25 blocking, 12 behind"#,
         r#"30: Actor("a") ran 10, 2.25 beside a save, 19.5 unsaved, 1 left"#,
-        r#"34: Actor("a") lost 23.5, kept 10, spent 0.25"#,
-        r#"Actor("a") restored in 2"#,
+        r#"34: Actor("a") lost 23.5 by Actor"#,
+        r#"36: Actor("a") back in 2, 1 units kept"#,
         r#"45: Actor("a") ran 9, 0 beside a save, 9 unsaved, 2 left"#,
     ]);
 }
 
 #[test]
-fn a_snapshot_that_gives_way_still_counts_as_spent() {
+fn snapshots_that_give_way_or_fail_keep_nothing() {
     let mut desk = Desk::new();
     desk.actor_with_calls(4);
     desk.ends(1.0, 1.0, true);
@@ -214,13 +220,16 @@ fn a_snapshot_that_gives_way_still_counts_as_spent() {
     );
     desk.durable(4.0, third, 1.0);
     desk.crashes(4.5);
+    desk.started(5.0, Ok(()));
     desk.heard(&[
         r#"1: Actor("a") ran 1, 0 beside a save, 1 unsaved, 3 left"#,
         r#"2: Actor("a") ran 1, 1 beside a save, 2 unsaved, 2 left, in flight"#,
+        r#"Actor("a") gave way"#,
         r#"3: Actor("a") ran 1, 1 beside a save, 3 unsaved, 1 left, in flight"#,
-        r#"3.5: Actor("a") not saved"#,
+        r#"Actor("a") not saved, 0.25 spent"#,
         r#"4: Actor("a") saved, 0.25 blocking, 0.75 behind"#,
-        r#"4.5: Actor("a") lost 1.5, kept 3, spent 0.75"#,
+        r#"4.5: Actor("a") lost 1.5 by Actor"#,
+        r#"5: Actor("a") back in 0.5, 3 units kept"#,
     ]);
 }
 

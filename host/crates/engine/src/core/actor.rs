@@ -1,13 +1,13 @@
 //! Actors in the core: calls in order, restart with restore and replay, and their end.
 
-use mobula_contract::{EventBody, Failure, FailureKind, Receipt, RecoveryReport, StageRef};
+use mobula_contract::{EventBody, Failure, FailureKind, Receipt};
 
 use super::Core;
-use super::message::{ActorId, Due, Effect, NewActor, UnitId, WorkerId};
+use super::message::{ActorId, Effect, NewActor, UnitId, WorkerId};
 use super::ready::Item;
 use super::state::{Actor, Durable, Job, Life, Phase};
 use super::unit::summary;
-use crate::policy::{Learned, Lost, Subject};
+use crate::policy::Cause;
 
 impl Core {
     pub(super) fn create_actor(&mut self, new: NewActor) {
@@ -44,6 +44,8 @@ impl Core {
             durables,
             in_flight: Vec::new(),
             spent_s: 0.0,
+            kept_units: u32::try_from(kept.len()).unwrap_or(u32::MAX),
+            recovery: None,
             kept_s: kept.iter().map(|(_, runtime_s)| runtime_s).sum(),
             bytes: None,
             restoring_since_s: 0.0,
@@ -59,10 +61,11 @@ impl Core {
                     .bury(id, Failure::new(FailureKind::Cancelled, "the session has ended"));
             }
         }
-        if let Some(failed) = &left_before.under_way {
+        if let Some(failed) = left_before.under_way.clone() {
             self.actors.get_mut(&id).expect("just entered").restarts += 1;
             let lost_s = ended.iter().skip(position).map(|(_, runtime_s)| runtime_s).sum();
-            self.record_recovery(id, failed, lost_s, left_before.by_user);
+            let cause = if left_before.by_user { Cause::User } else { Cause::Host };
+            self.begin_recovery(id, Some(failed), lost_s, cause);
         }
         self.look_at(id);
     }
@@ -241,37 +244,6 @@ impl Core {
         }
     }
 
-    /// Tells the policy how long it took to bring a state back.
-    fn is_restored(&mut self, id: ActorId) {
-        let actor = &self.actors[&id];
-        let (of, restore_s) = (actor.session, self.now_s - actor.restoring_since_s);
-        if !actor.durables.is_empty()
-            && let Some(policy) = self.sessions.get_mut(&of).and_then(|s| s.policy.as_mut())
-        {
-            policy.restored(Subject::Actor(&actor.name), restore_s);
-        }
-    }
-
-    /// The newest checkpoint cannot be read: the one before it is used, and the calls since are made again.
-    fn set_aside(&mut self, id: ActorId, worker: WorkerId, failure: &Failure) {
-        self.let_go(id, worker);
-        let actor = self.actors.get_mut(&id).expect("it was on a worker");
-        let session = actor.session;
-        let Some(damaged) = actor.durables.pop() else { return self.mourn(id, failure) };
-        let there = actor.durable_position() >= actor.base;
-        self.record(session, &|| EventBody::CheckpointSetAside {
-            id: damaged.id.clone(),
-            message: failure.message.clone(),
-        });
-        if !there {
-            let message = format!("{failure}; `mobula runs resume` goes back to one before it");
-            return self.mourn(id, &Failure::new(failure.kind, message));
-        }
-        let again = self.go_back(id);
-        self.line_up(again);
-        self.look_at(id);
-    }
-
     pub(super) fn actor_finished(
         &mut self,
         id: ActorId,
@@ -370,75 +342,8 @@ impl Core {
         }
     }
 
-    fn may_restart(&self, id: ActorId, failure: &Failure) -> bool {
-        self.actors.get(&id).is_some_and(|actor| {
-            actor.retry.again(failure, actor.failures + 1) && !self.is_ending(actor.session)
-        })
-    }
-
-    /// Its state is gone. `again` is false where the failure was the call's own, which is not repeated:
-    /// then the actor is made anew all the same, as long as it may be.
-    fn lose_actor(&mut self, id: ActorId, worker: WorkerId, failure: &Failure, again: bool) {
-        self.let_go(id, worker);
-        let actor = self.actors.get_mut(&id).expect("it was on a worker");
-        actor.failures += 1;
-        actor.messages.push((worker, failure.message.clone()));
-        let tries = actor.failures;
-        let (session, name) = (actor.session, actor.name.clone());
-        self.record(session, &|| EventBody::ActorLost {
-            actor: name.clone(),
-            worker: worker.to_string(),
-            message: failure.message.clone(),
-        });
-        for save in self.actors[&id].in_flight.clone() {
-            if self.saves.get(&save).is_some_and(|saving| !saving.taken) {
-                self.drop_save(save);
-            }
-        }
-        let actor = self.actors.get_mut(&id).expect("just found");
-        let restarts = match again {
-            true => actor.retry.again(failure, tries),
-            false => tries <= actor.retry.max,
-        };
-        if !restarts || self.is_ending(session) {
-            return self.mourn(id, failure);
-        }
-        let actor = self.actors.get_mut(&id).expect("just found");
-        actor.life = Life::Lost;
-        let after_ms = actor.retry.wait_ms(tries);
-        actor.rested = after_ms == 0;
-        match after_ms {
-            0 => self.look_at(id),
-            _ => self.effects.push(Effect::Wake { after_ms, due: Due::Restart(id) }),
-        }
-    }
-
-    /// Its worker is gone, or goes, and what it took is given back.
-    fn let_go(&mut self, id: ActorId, worker: WorkerId) {
-        let actor = self.actors.get_mut(&id).expect("it was on a worker");
-        if let Some(unit) = actor.at(actor.next).and_then(|unit| self.units.get_mut(&unit))
-            && matches!(unit.phase, Phase::Ready(_))
-        {
-            unit.phase = Phase::Waiting;
-        }
-        actor.worker = None;
-        let need = actor.need;
-        if std::mem::take(&mut actor.admitted) {
-            self.give_back(need);
-        }
-        self.workers.remove(&worker);
-        self.effects.push(Effect::DismissWorker(worker));
-    }
-
-    pub(super) fn restart_due(&mut self, id: ActorId) {
-        if let Some(actor) = self.actors.get_mut(&id) {
-            actor.rested = true;
-            self.look_at(id);
-        }
-    }
-
     /// No more starts: what waits for it fails, and with it the session where that is the rule.
-    fn mourn(&mut self, id: ActorId, failure: &Failure) {
+    pub(super) fn mourn(&mut self, id: ActorId, failure: &Failure) {
         let actor = &self.actors[&id];
         let (session, before) = (actor.session, summary(&actor.messages));
         let message = format!("actor {} failed{before}: {failure}", actor.name);
@@ -484,71 +389,5 @@ impl Core {
             }
             self.touched.push(of);
         }
-    }
-
-    /// Goes back to the newest durable checkpoint and lines up the calls since.
-    fn recover(&mut self, id: ActorId) {
-        let actor = self.actors.get_mut(&id).expect("it was lost");
-        actor.restarts += 1;
-        let failed = actor.at(actor.next).or(actor.log.back().copied());
-        let lost_s = actor.unsaved_s + std::mem::take(&mut actor.partial_s);
-        if let Some(failed) = failed {
-            let stage = self.units[&failed].stage.clone();
-            self.record_recovery(id, &stage, lost_s, false);
-        }
-        let again = self.go_back(id);
-        self.line_up(again);
-    }
-
-    /// To its newest checkpoint; gives the calls that it has to make again.
-    fn go_back(&mut self, id: ActorId) -> Vec<UnitId> {
-        let actor = self.actors.get_mut(&id).expect("it was lost");
-        let (was, position) = (actor.next, actor.durable_position());
-        actor.next = position;
-        actor.unsaved_s = 0.0;
-        actor.life = Life::Absent;
-        let mut again: Vec<UnitId> = Vec::new();
-        for unit in (position..was).filter_map(|call| actor.at(call)) {
-            let entry = self.units.get_mut(&unit).expect("the log keeps it");
-            if !matches!(entry.phase, Phase::Failed(_)) {
-                entry.replay = true;
-                again.push(unit);
-            }
-        }
-        // The call that failed waits again as well.
-        let current = actor.at(was);
-        again.extend(current.filter(|unit| self.units[unit].phase == Phase::Waiting));
-        again
-    }
-
-    fn line_up(&mut self, units: Vec<UnitId>) {
-        units.into_iter().for_each(|unit| self.await_sources(unit));
-    }
-
-    fn record_recovery(&mut self, id: ActorId, failed: &StageRef, lost_s: f64, by_user: bool) {
-        let at_s = self.now_s;
-        let actor = self.actors.get_mut(&id).expect("it is being made");
-        let (kept_s, spent_s) = (actor.kept_s, std::mem::take(&mut actor.spent_s));
-        let newest = actor.durables.last();
-        let from_checkpoint = newest.map(|durable| durable.id.clone());
-        let restored_to = newest.and_then(|durable| durable.index);
-        let (session, of) = (actor.session, Subject::Actor(&actor.name));
-        let Some(entry) = self.sessions.get_mut(&session) else { return };
-        let lost = Lost { at_s, of, lost_s, kept_s, spent_s, by_user };
-        let nothing = Learned { benefit_s: kept_s - spent_s, ..Learned::default() };
-        let learned = entry.policy.as_mut().map_or(nothing, |policy| policy.lost(lost));
-        self.record(session, &|| EventBody::Recovered {
-            recovery: RecoveryReport {
-                stage: failed.name.clone(),
-                index: failed.index,
-                from_checkpoint: from_checkpoint.clone(),
-                restored_to,
-                benefit_s: learned.benefit_s,
-                threshold_before: learned.threshold_before,
-                threshold_after: learned.threshold_after,
-                lost_s,
-                kept_s,
-            },
-        });
     }
 }

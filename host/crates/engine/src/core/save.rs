@@ -195,6 +195,7 @@ impl Core {
         let Some(saving) = self.drop_save(save) else { return };
         let id = &saving.id;
         self.record(saving.session, &|| EventBody::CheckpointReplaced { id: id.clone() });
+        self.say_dropped(&saving);
         if let Some(actor) = saving.actor {
             if let Some(actor) = self.actors.get_mut(&actor) {
                 actor.spent_s += saving.blocking_s;
@@ -240,9 +241,9 @@ impl Core {
                     id: saving.id.clone(),
                     message: failure.message.clone(),
                 });
-                let (at_s, actor) = (self.now_s, self.actor_name(&saving));
+                let actor = self.actor_name(&saving);
                 if let Some(policy) = self.policy_of(session) {
-                    policy.save_failed(at_s, subject(actor.as_deref(), &saving));
+                    policy.save_failed(subject(actor.as_deref(), &saving), saving.blocking_s);
                 }
             }
         }
@@ -254,6 +255,14 @@ impl Core {
                 unit.saving -= 1;
             }
             self.release_if_unneeded(unit);
+        }
+    }
+
+    /// Tells the policy that a save will not be made.
+    pub(super) fn say_dropped(&mut self, saving: &Saving) {
+        let actor = self.actor_name(saving);
+        if let Some(policy) = self.policy_of(saving.session) {
+            policy.save_dropped(subject(actor.as_deref(), saving));
         }
     }
 
@@ -270,11 +279,10 @@ impl Core {
         let runtime_s = |calls: std::ops::Range<usize>| -> f64 {
             calls.filter_map(|call| actor.at(call)).map(|unit| self.units[&unit].runtime_s).sum()
         };
-        let (kept_s, unsaved_s) = (
-            runtime_s(actor.durable_position()..saving.position),
-            runtime_s(saving.position..actor.next),
-        );
-        (actor.kept_s, actor.unsaved_s) = (kept_s, unsaved_s);
+        let kept = actor.durable_position()..saving.position;
+        let kept_units = u32::try_from(kept.len()).unwrap_or(u32::MAX);
+        let (kept_s, unsaved_s) = (runtime_s(kept), runtime_s(saving.position..actor.next));
+        (actor.kept_s, actor.kept_units, actor.unsaved_s) = (kept_s, kept_units, unsaved_s);
         actor.bytes = Some(saving.bytes);
         actor.spent_s += saving.blocking_s;
         let index = Some(saving.after.index);

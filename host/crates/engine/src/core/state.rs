@@ -213,6 +213,15 @@ pub(super) struct Durable {
     pub(super) index: Option<u32>,
 }
 
+/// A failure that an actor comes back from.
+#[derive(Debug, Clone)]
+pub(super) struct Recovery {
+    /// The call that was under way or next.
+    pub(super) failed: Option<StageRef>,
+    /// Useful seconds that are gone.
+    pub(super) lost_s: f64,
+}
+
 /// An actor.
 #[derive(Debug)]
 pub(super) struct Actor {
@@ -248,6 +257,10 @@ pub(super) struct Actor {
     pub(super) spent_s: f64,
     /// Useful seconds that the newest checkpoint holds and the one before does not.
     pub(super) kept_s: f64,
+    /// Calls of which the same is true.
+    pub(super) kept_units: u32,
+    /// It was lost and does not stand again yet.
+    pub(super) recovery: Option<Recovery>,
     /// Bytes of the newest snapshot.
     pub(super) bytes: Option<u64>,
     /// When its state began to be restored.

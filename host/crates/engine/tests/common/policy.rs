@@ -1,6 +1,6 @@
 //! A policy for tests: takes a checkpoint whenever a closure says so, and learns nothing.
 
-use mobula_engine::{Learned, Lost, Policy, Saved, Seen, Subject, Verdict};
+use mobula_engine::{Learned, Lost, Policy, Restored, Saved, Seen, Subject, Verdict};
 
 /// Decides by what it is given.
 pub(crate) struct By<F>(pub(crate) F);
@@ -21,12 +21,13 @@ impl<F: FnMut(&Seen<'_>) -> bool + Send> Policy for By<F> {
 
     fn saved(&mut self, _: Saved<'_>) {}
 
-    fn save_failed(&mut self, _: f64, _: Subject<'_>) {}
+    fn save_failed(&mut self, _: Subject<'_>, _: f64) {}
 
-    fn lost(&mut self, lost: Lost<'_>) -> Learned {
-        let benefit_s = lost.kept_s - lost.spent_s;
-        Learned { benefit_s, threshold_before: 0.5, threshold_after: 0.4 }
+    fn save_dropped(&mut self, _: Subject<'_>) {}
+
+    fn lost(&mut self, _: Lost<'_>) {}
+
+    fn restored(&mut self, _: Restored<'_>) -> Learned {
+        Learned { benefit_s: 1.0, threshold_before: 0.5, threshold_after: 0.4 }
     }
-
-    fn restored(&mut self, _: Subject<'_>, _: f64) {}
 }
