@@ -181,11 +181,14 @@ impl Core {
     /// Forgets the calls that no restart would repeat.
     pub(super) fn shorten_log(&mut self, id: ActorId) {
         let actor = &self.actors[&id];
+        let recorded = self.sessions.get(&actor.session).is_some_and(|s| s.rules.recorded);
         let over = actor.dead.is_some() || matches!(actor.life, Life::Finishing | Life::Over);
         let until = match actor.retry.max {
             0 => actor.next,
             _ if over => actor.next,
-            _ => actor.settled_position(),
+            _ if recorded => actor.settled_position(),
+            // What is kept in memory is not damaged.
+            _ => actor.durable_position(),
         };
         while let Some(actor) = self.actors.get_mut(&id)
             && actor.base < until
