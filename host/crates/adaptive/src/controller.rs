@@ -9,7 +9,7 @@ use crate::decision::{Answer, Cost, Decision, NoReason, YesReason};
 use crate::kind::PolicyKind;
 use crate::learned::Learned;
 use crate::rate::{Rate, RateEstimate, RateModel};
-use crate::subject::{Probe, Subject, SubjectId, SubjectKind};
+use crate::subject::{Mean, Probe, Subject, SubjectId, SubjectKind};
 use crate::threshold::{Observation, Threshold, ThresholdConfig};
 
 /// Longest unit seen, before one was: so that a first task has no ratio of 1 by itself.
@@ -83,6 +83,8 @@ pub struct Controller {
     pub(crate) rule: Threshold,
     pub(crate) longest_s: f64,
     pub(crate) last_s: Option<f64>,
+    /// Measured costs against those that the probe foretold.
+    pub(crate) probe_shown: Mean,
     pub(crate) dropped: u64,
     pub(crate) learned: Option<Learned>,
 }
@@ -108,6 +110,7 @@ impl Controller {
             rule: Threshold::new(ThresholdConfig { threshold: start, ..basic }),
             longest_s: LONGEST_FIRST_S,
             last_s: None,
+            probe_shown: Mean::default(),
             dropped: 0,
             learned,
         }
@@ -159,7 +162,8 @@ impl Controller {
     /// What a save of a subject is expected to cost.
     #[must_use]
     pub fn cost(&self, id: SubjectId, bytes: Option<u64>) -> Cost {
-        self.at(id).cost(bytes.map(as_f64), self.config.probe)
+        let probe = self.config.probe.map(|probe| (probe, self.probe_shown));
+        self.at(id).cost(bytes.map(as_f64), probe)
     }
 
     pub(crate) fn at(&self, id: SubjectId) -> &Subject {

@@ -92,6 +92,13 @@ impl Controller {
         if let Some((expected_s, free)) = ended {
             self.bucket.correct(expected_s, charge_s, free);
         }
+        if let Some(probe) = self.config.probe {
+            let foretold = Cost { slowdown, ..probe.cost(as_f64(saved.bytes)) };
+            let shown = charge_s / foretold.charge_s();
+            if shown.is_finite() {
+                self.probe_shown.add(shown);
+            }
+        }
     }
 
     /// A save failed after so many seconds: they are charged, and some units pass before the next try.
@@ -129,7 +136,7 @@ impl Controller {
         while let Some((expected_s, _)) = subject.end_save() {
             subject.cycle_s += expected_s;
         }
-        subject.lost_s = lost_s;
+        subject.lost_s += lost_s;
         subject.slowed_s = 0.0;
         subject.units = 0;
     }

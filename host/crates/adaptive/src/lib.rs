@@ -12,6 +12,7 @@ mod kind;
 mod learned;
 mod output;
 mod rate;
+pub mod simulate;
 mod subject;
 mod threshold;
 

@@ -19,13 +19,15 @@ const FORGET_S: f64 = 8.0 * 3600.0;
 const FORGET_AT_FAILURE: f64 = 0.05;
 
 /// Which belief a controller holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub enum RateModel {
     /// Follows rates that change.
     #[default]
     Grid,
     /// (1 + failures) / (1 h + up-time).
     Gamma,
+    /// So many failures a second, whatever happens; a number that is no rate is learned by the grid.
+    Known(f64),
 }
 
 /// What is believed of the rate, for people.
@@ -58,6 +60,11 @@ pub(crate) struct Rate {
 
 impl Rate {
     pub(crate) fn new(model: RateModel) -> Self {
+        let known = |rate: f64| rate.is_finite() && rate > 0.0;
+        let model = match model {
+            RateModel::Known(rate) if !known(rate) => RateModel::Grid,
+            model => model,
+        };
         let step = (BETWEEN_MAX_S / BETWEEN_MIN_S).ln() / 24.0;
         let rates = std::array::from_fn(|k| {
             (-BETWEEN_MIN_S.ln() - step * f64::from(u8::try_from(k).expect("k < 25"))).exp()
@@ -73,7 +80,7 @@ impl Rate {
     /// Seconds without a failure.
     pub(crate) fn survived(&mut self, seconds: f64) {
         self.up_s += seconds;
-        if self.model == RateModel::Gamma || seconds <= 0.0 {
+        if self.model != RateModel::Grid || seconds <= 0.0 {
             return;
         }
         for (p, rate) in self.belief.iter_mut().zip(&self.rates) {
@@ -108,6 +115,7 @@ impl Rate {
         match self.model {
             RateModel::Grid => self.belief.iter().zip(&self.rates).map(|(p, rate)| p * rate).sum(),
             RateModel::Gamma => (1.0 + self.hits) / (PRIOR_BETWEEN_S + self.up_s),
+            RateModel::Known(rate) => rate,
         }
     }
 
@@ -116,6 +124,7 @@ impl Rate {
         let (low, high) = match self.model {
             RateModel::Grid => (self.quantile(0.05), self.quantile(0.95)),
             RateModel::Gamma => gamma_interval(1.0 + self.hits, mean),
+            RateModel::Known(rate) => (rate, rate),
         };
         RateEstimate { mean, low, high, failures: self.failures }
     }

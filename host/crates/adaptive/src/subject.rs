@@ -10,7 +10,8 @@ const SLOWDOWN_FIRST: f64 = 0.4;
 const CAUTION: f64 = 1.5;
 /// The guess where nothing is known: a memory copy of a few megabytes, with room, in seconds.
 const COST_FIRST_S: f64 = 0.01;
-/// From this ratio of sizes on the cost follows the bytes instead of the mean.
+/// From this ratio of sizes on the cost of a state follows the bytes instead of the mean; that of
+/// outputs always does.
 const BYTES_JUMP: f64 = 3.0;
 /// Units to wait after a failed save, at most.
 const BACK_OFF_MAX: u32 = 64;
@@ -84,7 +85,7 @@ pub(crate) struct Subject {
     pub(crate) pending: Pending,
     /// Charged seconds of the saves since the failure before.
     pub(crate) cycle_s: f64,
-    /// Useful seconds that the newest failure took.
+    /// Useful seconds that failures took since it stood last.
     pub(crate) lost_s: f64,
     /// What `adjust_policy` makes of the break-even, as a factor.
     pub(crate) factor: f64,
@@ -124,7 +125,8 @@ impl Subject {
     }
 
     pub(crate) fn slowdown(&self) -> f64 {
-        self.slowdown.get().unwrap_or(SLOWDOWN_FIRST)
+        let guess = self.guess.map_or(SLOWDOWN_FIRST, |guess| guess.slowdown);
+        self.slowdown.get().unwrap_or(guess)
     }
 
     /// A unit ran for so long, part of it beside a background save. Gives its useful seconds.
@@ -147,20 +149,25 @@ impl Subject {
         useful_s
     }
 
-    /// What a save of so many bytes is expected to cost.
-    pub(crate) fn cost(&self, bytes: Option<f64>, probe: Option<Probe>) -> Cost {
+    /// What a save of so many bytes is expected to cost. `probe` with what other saves have shown of
+    /// it.
+    pub(crate) fn cost(&self, bytes: Option<f64>, probe: Option<(Probe, Mean)>) -> Cost {
         let slowdown = self.slowdown();
         let (Some(blocking), Some(background)) = (self.blocking.get(), self.background.get())
         else {
-            let of_probe = || Some(probe?.cost(bytes?));
+            if let (None, Some(bytes), Some((probe, shown))) = (self.guess, bytes, probe) {
+                let factor = shown.get().unwrap_or(CAUTION);
+                return Cost { slowdown, ..probe.cost(bytes).times(factor) };
+            }
             let default = Cost { blocking_s: COST_FIRST_S, background_s: 0.0, slowdown };
-            let guess = self.guess.or_else(of_probe).unwrap_or(default);
-            return Cost { slowdown, ..guess.times(CAUTION) };
+            return Cost { slowdown, ..self.guess.unwrap_or(default).times(CAUTION) };
         };
         let cost = Cost { blocking_s: blocking, background_s: background, slowdown };
         match (bytes, self.bytes) {
             (Some(now), Some(then))
-                if then > 0.0 && !(1.0 / BYTES_JUMP..=BYTES_JUMP).contains(&(now / then)) =>
+                if then > 0.0
+                    && (self.kind == SubjectKind::Output
+                        || !(1.0 / BYTES_JUMP..=BYTES_JUMP).contains(&(now / then))) =>
             {
                 cost.times(now / then)
             }
@@ -213,7 +220,7 @@ pub struct Probe {
 }
 
 impl Probe {
-    fn cost(self, bytes: f64) -> Cost {
+    pub(crate) fn cost(self, bytes: f64) -> Cost {
         let over = |speed: f64| if speed > 0.0 { bytes / speed } else { 0.0 };
         Cost {
             blocking_s: over(self.copied_per_s),
