@@ -201,7 +201,7 @@ impl<'a> Run<'a> {
         if self.done == self.job.units_s.len() || !self.decide(runtime_s, overlap_s) {
             return;
         }
-        let cost = self.noisy_cost();
+        let cost = self.noisy_cost(self.done);
         self.outcome.saves += 1;
         self.outcome.overhead_s += cost.blocking_s;
         if self.now_s + cost.blocking_s >= self.instants.next_s() {
@@ -262,14 +262,14 @@ impl<'a> Run<'a> {
         self.controller.saved(self.subject, &saved);
     }
 
-    /// What this save costs: the same for all policies that save after this unit.
-    fn noisy_cost(&self) -> Cost {
-        let cost = self.job.cost_at(self.done);
+    /// What a save after so many units costs: the same for all policies that save there.
+    fn noisy_cost(&self, done: usize) -> Cost {
+        let cost = self.job.cost_at(done);
         let noise = self.job.cost_noise;
         if noise <= 0.0 {
             return cost;
         }
-        let unit = u64::try_from(self.done).expect("usize fits");
+        let unit = u64::try_from(done).expect("usize fits");
         let dice = Random::new(self.seed ^ unit.wrapping_mul(0x9E37_79B9), DICE_COST).normal();
         // The mean of the factor is 1.
         cost.times((noise * dice - noise * noise / 2.0).exp())
@@ -301,10 +301,11 @@ impl<'a> Run<'a> {
                 self.writing.is_none() && self.since_durable.useful_s >= from_s
             }
             Decider::Clairvoyant => {
-                let cost = self.job.cost_at(self.done);
+                let (cost, next) = (self.noisy_cost(self.done), self.noisy_cost(self.done + 1));
                 let left_s = self.instants.next_s() - self.now_s;
+                let unsaved_s = self.since_durable.useful_s;
                 self.writing.is_none()
-                    && clairvoyant::saves(cost, self.since_durable.useful_s, next_unit_s, left_s)
+                    && clairvoyant::saves(cost, next, unsaved_s, next_unit_s, left_s)
             }
         }
     }
