@@ -40,7 +40,7 @@ pub struct Observation {
 
 /// Why a checkpoint is not taken: the first rule that forbids it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum NoReason {
+pub enum BasicNo {
     /// The runtime is not a positive finite number.
     NothingToSave,
     /// The count budget is used up.
@@ -51,9 +51,9 @@ pub enum NoReason {
 
 /// One decision, with every number that led to it.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Decision {
+pub struct BasicDecision {
     /// `None` when the checkpoint is to be taken.
-    pub refused: Option<NoReason>,
+    pub refused: Option<BasicNo>,
     /// Seconds that the unit ran.
     pub runtime_s: f64,
     /// Runtime against the longest runtime seen, 0 to 1.
@@ -68,7 +68,7 @@ pub struct Decision {
     pub cost_s: f64,
 }
 
-impl Decision {
+impl BasicDecision {
     /// Whether the checkpoint is to be taken.
     #[must_use]
     pub fn checkpoint(&self) -> bool {
@@ -76,7 +76,7 @@ impl Decision {
     }
 }
 
-impl fmt::Display for Decision {
+impl fmt::Display for BasicDecision {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { ratio, threshold, expected_loss_s, cost_s, .. } = self;
         let cost_ms = cost_s * 1e3;
@@ -86,11 +86,11 @@ impl fmt::Display for Decision {
                 "ratio {ratio:.2} ≥ threshold {threshold:.2}, {expected_loss_s:.2} s at risk for \
                  about {cost_ms:.1} ms"
             ),
-            Some(NoReason::BelowThreshold) => {
+            Some(BasicNo::BelowThreshold) => {
                 write!(f, "ratio {ratio:.2} is below threshold {threshold:.2}")
             }
-            Some(NoReason::Budget) => f.write_str("the budget of checkpoints is used up"),
-            Some(NoReason::NothingToSave) => f.write_str("no measured work to save"),
+            Some(BasicNo::Budget) => f.write_str("the budget of checkpoints is used up"),
+            Some(BasicNo::NothingToSave) => f.write_str("no measured work to save"),
         }
     }
 }
@@ -129,7 +129,7 @@ impl Threshold {
     }
 
     /// Observes a finished unit and decides; a YES takes one checkpoint of the budget.
-    pub fn decide(&mut self, seen: Observation) -> Decision {
+    pub fn decide(&mut self, seen: Observation) -> BasicDecision {
         let valid = seen.runtime_s.is_finite() && seen.runtime_s > 0.0;
         let mut ratio = 0.0;
         if valid {
@@ -137,16 +137,16 @@ impl Threshold {
             ratio = seen.runtime_s / self.runtime_max_s;
         }
         let refused = if !valid {
-            Some(NoReason::NothingToSave)
+            Some(BasicNo::NothingToSave)
         } else if self.saves_left == Some(0) {
-            Some(NoReason::Budget)
+            Some(BasicNo::Budget)
         } else if ratio < self.threshold {
-            Some(NoReason::BelowThreshold)
+            Some(BasicNo::BelowThreshold)
         } else {
             self.saves_left = self.saves_left.map(|left| left - 1);
             None
         };
-        Decision {
+        BasicDecision {
             refused,
             runtime_s: if valid { seen.runtime_s } else { 0.0 },
             ratio,
@@ -198,7 +198,7 @@ mod tests {
         let mut rule = Threshold::new(ThresholdConfig::default());
         rule.decide(unit(10.0));
         let decision = rule.decide(unit(3.0));
-        assert_eq!(decision.refused, Some(NoReason::BelowThreshold));
+        assert_eq!(decision.refused, Some(BasicNo::BelowThreshold));
         assert_eq!(decision.to_string(), "ratio 0.30 is below threshold 0.35");
     }
 
@@ -207,7 +207,7 @@ mod tests {
         let mut rule = Threshold::new(ThresholdConfig { threshold: 0.30, saves_max: Some(4) });
         let saves = (0..100).filter(|_| rule.decide(unit(1.0)).checkpoint()).count();
         assert_eq!(saves, 4);
-        assert_eq!(rule.decide(unit(1.0)).refused, Some(NoReason::Budget));
+        assert_eq!(rule.decide(unit(1.0)).refused, Some(BasicNo::Budget));
     }
 
     #[test]
@@ -230,7 +230,7 @@ mod tests {
     fn bad_measurements_are_dropped() {
         let mut rule = Threshold::new(ThresholdConfig::default());
         for bad in [f64::NAN, f64::INFINITY, 0.0, -1.0] {
-            assert_eq!(rule.decide(unit(bad)).refused, Some(NoReason::NothingToSave));
+            assert_eq!(rule.decide(unit(bad)).refused, Some(BasicNo::NothingToSave));
             rule.saved(if bad == 0.0 { f64::NAN } else { bad });
         }
         assert!(rule.decide(unit(0.5)).checkpoint());
