@@ -48,6 +48,7 @@ mod embed;
 mod exit;
 mod home;
 mod journal;
+mod learned;
 mod live;
 mod native;
 mod output;

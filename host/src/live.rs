@@ -6,7 +6,9 @@ use std::io::IsTerminal as _;
 use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
-use mobula_contract::{EventBody, Level, OutputNote, Pipeline, RunEvent, RunStatus, StageRef};
+use mobula_contract::{
+    EventBody, Level, OutputNote, Pipeline, RecoveryReport, RunEvent, RunStatus, StageRef,
+};
 
 /// How often a running bar moves by itself.
 const TICK: Duration = Duration::from_millis(120);
@@ -24,6 +26,16 @@ pub(crate) struct Live {
     terminal: bool,
     width: usize,
     quiet: bool,
+}
+
+/// What a recovery was worth, and what was learned from it.
+pub(crate) fn learned(recovery: &RecoveryReport) -> String {
+    let RecoveryReport { lost_s, kept_s, benefit_s, threshold_before, threshold_after, .. } =
+        recovery;
+    format!(
+        "lost {lost_s:.3} s, kept {kept_s:.3} s; benefit {benefit_s:.3} s → threshold \
+         {threshold_before:.2} → {threshold_after:.2}"
+    )
 }
 
 impl Live {
@@ -62,21 +74,26 @@ impl Live {
             }
             EventBody::ActorLost { actor, message, .. } => self.loud('✗', actor, message),
             EventBody::Decided { decision } => {
-                let did = if decision.checkpoint { "checkpoint" } else { "no checkpoint" };
-                self.line(' ', "", &format!("{did}: {}", decision.reason));
+                self.line(' ', "", &decision.reason);
             }
             EventBody::Recovered { recovery } => {
                 let from = match (&recovery.from_checkpoint, recovery.restored_to) {
                     (Some(id), Some(to)) => format!("restored {id} (up to index {to})"),
                     _ => "nothing was saved: starting from the beginning".to_owned(),
                 };
-                let learned = format!(
-                    "{from}; benefit {:.3} s, threshold {:.2} → {:.2}",
-                    recovery.benefit_s, recovery.threshold_before, recovery.threshold_after
-                );
-                self.loud('↻', "recovery", &learned);
+                self.loud('↻', "recovery", &format!("{from}, {}", learned(recovery)));
             }
-            EventBody::CheckpointFailed { id, message } => self.loud('✗', id.as_str(), message),
+            EventBody::CheckpointFailed { id, message } => {
+                let message = format!("not saved: {message}; the run goes on without it");
+                self.loud('✗', id.as_str(), &message);
+            }
+            EventBody::CheckpointReplaced { id } => {
+                self.line(' ', id.as_str(), "gave way to a newer one");
+            }
+            EventBody::CheckpointSetAside { id, message } => {
+                self.loud('✗', id.as_str(), &format!("{message}; the one before it is used"));
+            }
+            EventBody::Remembered { note, .. } => self.line('·', "controller", note),
             EventBody::Log { stage, level, message } => match level {
                 Level::Warn | Level::Error => self.loud('!', &stage.to_string(), message),
                 Level::Info => self.line('·', &stage.to_string(), message),

@@ -1,144 +1,359 @@
-//! The engine's policy port, filled with the rules of `adaptive`.
+//! The engine's policy port, filled with the controller of `adaptive`: which subject is meant, what lies
+//! ahead of it in the pipeline, and the report of each decision.
 
-use mobula_adaptive::{Observation, Threshold, ThresholdConfig};
-use mobula_contract::{CheckpointPlan, EventBody, PolicyPlan, RunEvent};
-use mobula_engine::{Policy, Seen, Verdict};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// What a first save is taken to cost before one was measured, in seconds: a memory copy of a few
-/// megabytes, with room.
-const COST_FIRST_S: f64 = 0.01;
-/// Failures per second that `young-daly` starts from: one an hour.
-const RATE_FIRST: f64 = 1.0 / 3600.0;
+use mobula_adaptive::{
+    Config, Controller, Decision, OutputSeen, PolicyKind, Probe, StateSeen, SubjectId, SubjectKind,
+    Use,
+};
+use mobula_contract::{
+    CheckpointPlan, DecisionDetail, EventBody, Pipeline, PolicyPlan, RunEvent, StageKind,
+};
+use mobula_engine::{Cause, Learned, Lost, Policy, Restored, Saved, Seen, Subject, Verdict};
+use serde_json::Value as Json;
 
-/// The policy of a plan, with what earlier processes of the same run had learned.
-pub(crate) fn policy(plan: &CheckpointPlan, history: &[RunEvent]) -> Box<dyn Policy> {
-    let mut policy = PlannedPolicy {
-        plan: plan.clone(),
-        rule: Threshold::new(ThresholdConfig::default()),
-        units: 0,
-        useful_s: 0.0,
-        spent_s: 0.0,
-        bytes: 0,
-        saves: 0,
-        failures: 0,
-    };
-    for event in history {
-        match &event.body {
-            EventBody::Decided { decision } => {
-                policy.rule.decide(Observation {
-                    runtime_s: decision.runtime_s,
-                    unsaved_s: decision.expected_loss_s,
-                });
-                policy.units += 1;
-                policy.useful_s += decision.runtime_s;
-            }
-            EventBody::CheckpointSaved { checkpoint, .. } => {
-                policy.saved(checkpoint.blocking_s, checkpoint.bytes);
-            }
-            EventBody::Recovered { recovery } => {
-                policy.recovered(recovery.benefit_s);
-            }
-            _ => {}
-        }
-    }
-    Box::new(policy)
+use crate::learned;
+
+/// The policy of a run; its clones are the same, so that what it learned can be kept at the end.
+#[derive(Clone)]
+pub(crate) struct RunPolicy(Arc<Mutex<Inner>>);
+
+struct Inner {
+    controller: Controller,
+    subjects: BTreeMap<(bool, String), SubjectId>,
+    /// For each task, who reads its output and how often.
+    readers: BTreeMap<String, Vec<Reader>>,
+    /// Seconds of the run before this process.
+    before_s: f64,
+    /// The death of a process takes all its actors, and is one failure.
+    host_counted: bool,
+    /// Where the store is, to see whether its disk is full.
+    home: Option<PathBuf>,
 }
 
-struct PlannedPolicy {
-    plan: CheckpointPlan,
-    rule: Threshold,
-    units: u32,
-    useful_s: f64,
-    spent_s: f64,
-    bytes: u64,
-    saves: u32,
-    failures: u32,
+struct Reader {
+    /// The actor or task whose unit it is.
+    actor: bool,
+    name: String,
+    times: u32,
 }
 
-impl PlannedPolicy {
-    fn cost_s(&self) -> f64 {
-        if self.saves == 0 { COST_FIRST_S } else { self.spent_s / f64::from(self.saves) }
-    }
-
-    /// Seconds that the budget still allows; the first save is free.
-    fn budget_left_s(&self) -> Option<f64> {
-        self.plan.overhead.map(|share| share * self.useful_s - self.spent_s)
-    }
-
-    /// Why not, by the rules that stand above every policy but `always`.
-    fn forbidden(&self, seen: &Seen) -> Option<String> {
-        if seen.in_flight {
-            return Some("the checkpoint before is still being written".to_owned());
-        }
-        if seen.last {
-            return Some("nearly done: nothing is left that would need it".to_owned());
-        }
-        if let (Some(limit), Some(bytes)) = (self.plan.bytes, seen.bytes)
-            && bytes > limit
-        {
-            return Some(format!("its {bytes} bytes are over the budget of {limit}"));
-        }
-        let short = self.budget_left_s().filter(|left| self.saves > 0 && *left < self.cost_s());
-        short.map(|left| format!("budget: {left:.3} s left, a save costs {:.3} s", self.cost_s()))
-    }
-
-    /// Young's interval √(2·cost/rate), by the work that is unsaved: "A first order approximation to
-    /// the optimum checkpoint interval", 1974.
-    fn interval_s(&self) -> f64 {
-        let hours = 1.0 / RATE_FIRST;
-        let rate = (1.0 + f64::from(self.failures)) / (hours + self.useful_s);
-        (2.0 * self.cost_s() / rate).sqrt()
+/// The rule of a plan, by its name.
+pub(crate) fn kind(plan: PolicyPlan) -> PolicyKind {
+    match plan {
+        PolicyPlan::Adaptive => PolicyKind::Adaptive,
+        PolicyPlan::Threshold => PolicyKind::Threshold,
+        PolicyPlan::YoungDaly => PolicyKind::YoungDaly,
+        PolicyPlan::Every(n) => PolicyKind::Every(n),
+        PolicyPlan::Always => PolicyKind::Always,
+        PolicyPlan::Never => PolicyKind::Never,
     }
 }
 
-impl Policy for PlannedPolicy {
-    fn decide(&mut self, seen: Seen) -> Verdict {
-        self.units += 1;
-        self.useful_s += seen.runtime_s;
-        let Seen { runtime_s, unsaved_s, .. } = seen;
-        let basic = self.rule.decide(Observation { runtime_s, unsaved_s });
-        let interval_s = self.interval_s();
-        let (wanted, reason) = match self.plan.policy {
-            PolicyPlan::Never => (false, "policy never".to_owned()),
-            PolicyPlan::Always => (true, "policy always".to_owned()),
-            PolicyPlan::Every(n) => {
-                (self.units.is_multiple_of(n), format!("stage {} of every {n}", self.units))
-            }
-            PolicyPlan::YoungDaly => {
-                let due = unsaved_s >= interval_s;
-                let sign = if due { "≥" } else { "<" };
-                (due, format!("unsaved {unsaved_s:.2} s {sign} interval {interval_s:.2} s"))
-            }
-            PolicyPlan::Threshold | PolicyPlan::Adaptive => (basic.checkpoint(), basic.to_string()),
+fn config(plan: &CheckpointPlan, probe: Option<Probe>) -> Config {
+    Config {
+        overhead: plan.overhead,
+        bytes_max: plan.bytes,
+        saves_max: plan.saves,
+        probe,
+        ..Config::of(kind(plan.policy))
+    }
+}
+
+fn readers(pipeline: &Pipeline) -> BTreeMap<String, Vec<Reader>> {
+    let mut readers: BTreeMap<String, Vec<Reader>> = BTreeMap::new();
+    for stage in &pipeline.stages {
+        let mut read: Vec<&str> = stage.inputs.values().map(|input| input.stage.as_str()).collect();
+        read.sort_unstable();
+        read.dedup();
+        for from in read {
+            let (actor, name) = match &stage.kind {
+                StageKind::Task { .. } => (false, stage.name.clone()),
+                StageKind::Method { actor, .. } => (true, actor.clone()),
+            };
+            let times = stage.repeat.unwrap_or(1);
+            readers.entry(from.to_owned()).or_default().push(Reader { actor, name, times });
+        }
+    }
+    readers
+}
+
+impl RunPolicy {
+    /// The policy of a pipeline, with what earlier runs learned and what this run did before.
+    pub(crate) fn new(
+        pipeline: &Pipeline,
+        remembered: Option<&Json>,
+        history: &[RunEvent],
+        home: Option<PathBuf>,
+        probe: Option<Probe>,
+    ) -> Self {
+        let known = remembered.and_then(learned::read);
+        let mut inner = Inner {
+            controller: Controller::new(config(&pipeline.checkpoint, probe), known),
+            subjects: BTreeMap::new(),
+            readers: readers(pipeline),
+            before_s: history.last().map_or(0.0, |event| event.at_s),
+            host_counted: false,
+            home,
         };
-        let unlimited = matches!(self.plan.policy, PolicyPlan::Always | PolicyPlan::Never);
-        let forbidden = if unlimited || !wanted { None } else { self.forbidden(&seen) };
-        let (ratio, threshold) = match self.plan.policy {
-            PolicyPlan::YoungDaly => (unsaved_s / interval_s, 1.0),
-            _ => (basic.ratio, basic.threshold),
+        inner.replay(pipeline, history);
+        Self(Arc::new(Mutex::new(inner)))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What the next run of the pipeline is to be told.
+    pub(crate) fn learned(&self) -> Json {
+        learned::write(&self.lock().controller.learned())
+    }
+}
+
+impl Inner {
+    fn subject(&mut self, of: Subject<'_>) -> SubjectId {
+        let (actor, name) = match of {
+            Subject::Actor(name) => (true, name),
+            Subject::Task(name) => (false, name),
         };
+        let key = (actor, name.to_owned());
+        if let Some(id) = self.subjects.get(&key) {
+            return *id;
+        }
+        let kind = if actor { SubjectKind::State } else { SubjectKind::Output };
+        let id = self.controller.subject(name, kind);
+        self.subjects.insert(key, id);
+        id
+    }
+
+    fn unit_s(&mut self, actor: bool, name: &str) -> Option<f64> {
+        let of = if actor { Subject::Actor(name) } else { Subject::Task(name) };
+        let id = self.subject(of);
+        self.controller.unit_s(id)
+    }
+
+    /// What an output is for: the next task of a chain, or readers that end in so many seconds.
+    fn used(&mut self, task: &str, runtime_s: f64) -> Use {
+        let readers = self.readers.remove(task).unwrap_or_default();
+        let used = match &readers[..] {
+            [only] if !only.actor && only.times == 1 => Use::Chain,
+            readers => {
+                let mut horizon_s = 0.0;
+                for Reader { actor, name, times } in readers {
+                    let unit_s = self.unit_s(*actor, name).unwrap_or(runtime_s);
+                    horizon_s += unit_s * f64::from(*times);
+                }
+                Use::Until { horizon_s }
+            }
+        };
+        self.readers.insert(task.to_owned(), readers);
+        used
+    }
+
+    fn disk_free(&self) -> Option<u64> {
+        let found = rustix::fs::statvfs(self.home.as_ref()?).ok()?;
+        Some(found.f_bavail.saturating_mul(found.f_frsize))
+    }
+
+    fn decide(&mut self, seen: Seen<'_>) -> Decision {
+        let id = self.subject(seen.of);
+        let now_s = self.before_s + seen.at_s;
+        let (runtime_s, disk_free) = (seen.runtime_s, self.disk_free());
+        match seen.of {
+            Subject::Actor(_) => {
+                let unit_s = self.controller.unit_s(id).unwrap_or(runtime_s);
+                let remaining_s = seen.left.map(|calls| as_f64(calls) * unit_s);
+                self.controller.decide_state(
+                    id,
+                    &StateSeen {
+                        now_s,
+                        runtime_s,
+                        overlap_s: seen.beside_save_s,
+                        unsaved_s: seen.unsaved_s,
+                        bytes: seen.bytes,
+                        in_flight: seen.in_flight,
+                        remaining_s,
+                        notice_s: seen.notice_s,
+                        disk_free,
+                    },
+                )
+            }
+            Subject::Task(name) => {
+                let used = match seen.left {
+                    // Nobody reads it: nothing ahead could want it again.
+                    Some(0) => Use::Until { horizon_s: 0.0 },
+                    _ => self.used(name, runtime_s),
+                };
+                let (lineage_s, bytes) = (seen.unsaved_s, seen.bytes.unwrap_or(0));
+                let load_s = None;
+                let seen =
+                    OutputSeen { now_s, runtime_s, lineage_s, bytes, used, load_s, disk_free };
+                self.controller.decide_output(id, &seen)
+            }
+        }
+    }
+
+    fn saved(&mut self, saved: Saved<'_>) {
+        let id = self.subject(saved.of);
+        let Saved { blocking_s, background_s, bytes, .. } = saved;
+        let durable_s = blocking_s + background_s;
+        let saved = mobula_adaptive::Saved { blocking_s, background_s, durable_s, bytes };
+        self.controller.saved(id, &saved);
+    }
+
+    fn lost(&mut self, lost: Lost<'_>) {
+        let (id, now_s) = (self.subject(lost.of), self.before_s + lost.at_s);
+        match lost.cause {
+            Cause::User => self.controller.cancelled(now_s),
+            Cause::Host if self.host_counted => self.controller.lost_with_it(id, lost.lost_s),
+            Cause::Host => {
+                self.host_counted = true;
+                self.controller.failed(id, now_s, lost.lost_s);
+            }
+            Cause::Actor => self.controller.failed(id, now_s, lost.lost_s),
+        }
+    }
+
+    fn restored(&mut self, restored: Restored<'_>) -> Learned {
+        let id = self.subject(restored.of);
+        let learned = self.controller.restored(
+            id,
+            &mobula_adaptive::Restored {
+                now_s: self.before_s + restored.at_s,
+                restore_s: restored.restore_s.unwrap_or(0.0),
+                units_kept: restored.units_kept,
+            },
+        );
+        Learned {
+            benefit_s: learned.benefit_s,
+            threshold_before: learned.threshold_before,
+            threshold_after: learned.threshold_after,
+        }
+    }
+
+    /// Takes in what an earlier process of this run saw, as far as its events tell.
+    fn replay(&mut self, pipeline: &Pipeline, history: &[RunEvent]) {
+        let before_s = std::mem::take(&mut self.before_s);
+        let actor_of = |stage: &str| match &pipeline.stage(stage)?.kind {
+            StageKind::Method { actor, .. } => Some(actor.as_str()),
+            StageKind::Task { .. } => None,
+        };
+        let of = |stage| actor_of(stage).map_or(Subject::Task(stage), Subject::Actor);
+        for RunEvent { at_s, body } in history {
+            match body {
+                EventBody::Decided { decision } => {
+                    let of = of(&decision.stage);
+                    let detail = decision.detail.as_ref();
+                    let unsaved_s = detail.map_or(decision.expected_loss_s, |d| d.unsaved_s);
+                    let again = self.decide(Seen {
+                        at_s: *at_s,
+                        of,
+                        runtime_s: decision.runtime_s,
+                        beside_save_s: 0.0,
+                        unsaved_s,
+                        bytes: None,
+                        in_flight: false,
+                        left: None,
+                        notice_s: None,
+                    });
+                    if again.checkpoint() && !decision.checkpoint {
+                        let id = self.subject(of);
+                        self.controller.not_saved(id);
+                    }
+                }
+                EventBody::CheckpointSaved { checkpoint, actor } => {
+                    let of = match actor {
+                        Some(actor) => Subject::Actor(actor),
+                        None => Subject::Task(&checkpoint.stage),
+                    };
+                    let blocking_s = checkpoint.blocking_s;
+                    let background_s = (checkpoint.total_s - blocking_s).max(0.0);
+                    let bytes = checkpoint.bytes;
+                    self.saved(Saved { at_s: *at_s, of, blocking_s, background_s, bytes });
+                }
+                EventBody::Recovered { recovery } => {
+                    let of = of(&recovery.stage);
+                    let (lost_s, cause) = (recovery.lost_s, Cause::Actor);
+                    self.lost(Lost { at_s: *at_s, of, lost_s, cause });
+                    let id = self.subject(of);
+                    let unit_s = self.controller.unit_s(id).unwrap_or(0.0);
+                    let units_kept = units(recovery.kept_s, unit_s);
+                    self.restored(Restored { at_s: *at_s, of, restore_s: None, units_kept });
+                }
+                _ => {}
+            }
+        }
+        self.before_s = before_s;
+    }
+}
+
+impl Policy for RunPolicy {
+    fn decide(&mut self, seen: Seen<'_>) -> Verdict {
+        let decision = self.lock().decide(seen);
+        let seconds = |share: f64| share * 3600.0;
+        let rate = decision.rate;
         Verdict {
-            checkpoint: wanted && forbidden.is_none(),
-            reason: forbidden.unwrap_or(reason),
-            ratio,
-            threshold,
-            budget_left: self.budget_left_s(),
-            expected_loss_s: basic.expected_loss_s,
-            cost_s: self.cost_s(),
+            checkpoint: decision.checkpoint(),
+            reason: decision.to_string(),
+            ratio: decision.ratio,
+            threshold: decision.threshold,
+            budget_left: decision.budget.left_s,
+            expected_loss_s: decision.expected_loss_s,
+            cost_s: decision.cost.charge_s(),
+            detail: Some(DecisionDetail {
+                unsaved_s: decision.unsaved_s,
+                failures_per_hour: seconds(rate.mean),
+                failures_per_hour_90: [seconds(rate.low), seconds(rate.high)],
+                failures_seen: rate.failures,
+                cost_blocking_s: decision.cost.blocking_s,
+                cost_background_s: decision.cost.background_charge_s(),
+                overhead_used: decision.budget.used,
+                refused: decision.refused().map(|reason| reason.to_string()),
+                due_in_units: decision.more_units,
+            }),
         }
     }
 
-    fn saved(&mut self, cost_s: f64, bytes: u64) {
-        self.rule.saved(cost_s);
-        self.spent_s += cost_s;
-        self.saves += 1;
-        self.bytes = bytes;
+    fn saved(&mut self, saved: Saved<'_>) {
+        self.lock().saved(saved);
     }
 
-    fn recovered(&mut self, benefit_s: f64) -> (f64, f64) {
-        self.failures += 1;
-        let before = self.rule.threshold();
-        self.rule.adjust_policy(benefit_s);
-        (before, self.rule.threshold())
+    fn save_failed(&mut self, of: Subject<'_>, spent_s: f64) {
+        let mut inner = self.lock();
+        let id = inner.subject(of);
+        inner.controller.save_failed(id, spent_s);
     }
+
+    fn save_dropped(&mut self, of: Subject<'_>) {
+        let mut inner = self.lock();
+        let id = inner.subject(of);
+        inner.controller.not_saved(id);
+    }
+
+    fn lost(&mut self, lost: Lost<'_>) {
+        self.lock().lost(lost);
+    }
+
+    fn restored(&mut self, restored: Restored<'_>) -> Learned {
+        self.lock().restored(restored)
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "calls of one actor are far fewer than 2^52")]
+fn as_f64(count: usize) -> f64 {
+    count as f64
+}
+
+/// How many units of a length make up so many seconds.
+fn units(seconds: f64, unit_s: f64) -> u32 {
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a number that is too large becomes the largest"
+    )]
+    let count = if unit_s > 0.0 { (seconds / unit_s).round() as u32 } else { 0 };
+    count
 }

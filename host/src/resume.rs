@@ -2,8 +2,8 @@
 //! can be had, states of actors.
 
 use mobula_contract::{
-    CheckpointId, EventBody, Object, OutputNote, Pipeline, RunEvent, RunId, StageKind, Value,
-    decode_object,
+    CheckpointId, EventBody, Object, OutputNote, Pipeline, RunEvent, RunId, RunStatus, StageKind,
+    Value, decode_object,
 };
 use mobula_engine::Left;
 use mobula_store::{Store, Subject};
@@ -15,7 +15,10 @@ pub(crate) fn take_up(
     pipeline: &Pipeline,
     events: &[RunEvent],
 ) -> anyhow::Result<Left> {
-    let mut left = Left::default();
+    let by_user = events.last().is_some_and(|event| {
+        matches!(event.body, EventBody::RunEnded { status: RunStatus::Interrupted, .. })
+    });
+    let mut left = Left { begun: true, by_user, ..Left::default() };
     for event in events {
         match &event.body {
             EventBody::StageFinished { stage, outputs, runtime_s, .. } => {

@@ -23,7 +23,7 @@ use crate::journal::StoreJournal;
 use crate::live::Live;
 use crate::output::Output;
 use crate::plugins::Catalogue;
-use crate::policy::policy;
+use crate::policy::RunPolicy;
 use crate::resume::{last_number, take_up};
 
 /// Runs a pipeline file.
@@ -180,10 +180,12 @@ impl RunJob {
         let journal_store = Store::open(store.home()).map_err(home::coded)?;
         let keep = pipeline.checkpoint.keep;
         let journal = StoreJournal { store: journal_store, run: run.clone(), keep };
+        let home = Some(store.home().to_owned());
+        let controller = RunPolicy::new(&pipeline, None, &before, home, None);
         let named = run.clone();
         let config = SessionConfig {
             journal: Some(Box::new(journal)),
-            policy: Some(policy(&pipeline.checkpoint, &before)),
+            policy: Some(Box::new(controller.clone())),
             names: Some(Box::new(move || {
                 number += 1;
                 CheckpointId::new(&named, number)

@@ -3,12 +3,13 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use mobula_contract::{EventBody, RunEvent, RunReport};
+use mobula_contract::{AccountReport, EventBody, PolicyAccount, RunEvent, RunReport};
 use mobula_store::Store;
 use serde_json::json;
 
 use crate::args::RunsCommand;
 use crate::home;
+use crate::live::learned;
 use crate::output::{Output, bytes, date, table, to_stdout};
 use crate::timeline::trace;
 
@@ -139,14 +140,13 @@ pub(crate) fn prose(report: &RunReport) -> String {
     text += &table(&rows);
     let taken = report.decisions.iter().filter(|decision| decision.checkpoint).count();
     let held: u64 = report.checkpoints.iter().map(|checkpoint| checkpoint.bytes).sum();
-    let blocked_s = report.checkpoints.iter().fold(0.0, |all, saved| all + saved.blocking_s);
     text += &format!(
-        "\n\ncheckpoints: {taken} of {} decisions, {} durable ({}), {:.1} ms of waiting",
+        "\n\ncheckpoints: {taken} of {} decisions, {} durable ({})",
         report.decisions.len(),
         report.checkpoints.len(),
         bytes(held),
-        blocked_s * 1e3
     );
+    text += &account(&report.account);
     let cost = &report.cost;
     text += &format!(
         "\ncost: {} calls ({} cold), {:.2} s of computing, guest memory up to {}, {} in, {} out",
@@ -160,12 +160,10 @@ pub(crate) fn prose(report: &RunReport) -> String {
     for recovery in &report.recoveries {
         let from = recovery.from_checkpoint.as_ref().map_or("nothing", |id| id.as_str());
         text += &format!(
-            "\nrecovery at {}[{}] from {from}: benefit {:.3} s, threshold {:.2} → {:.2}",
+            "\nrecovery at {}[{}] from {from}: {}",
             recovery.stage,
             recovery.index,
-            recovery.benefit_s,
-            recovery.threshold_before,
-            recovery.threshold_after
+            learned(recovery)
         );
     }
     for actor in &report.actors {
@@ -174,6 +172,25 @@ pub(crate) fn prose(report: &RunReport) -> String {
     }
     for (name, value) in &report.result {
         text += &format!("\n{name}: {value}");
+    }
+    text
+}
+
+/// What checkpoints cost, what they were worth, and what other policies would have needed.
+fn account(account: &AccountReport) -> String {
+    let AccountReport { blocking_s, background_s, saved_s, lost_s, useful_s, policies } = account;
+    let share = if *useful_s > 0.0 { 100.0 * blocking_s / useful_s } else { 0.0 };
+    let mut text = format!(
+        "\naccount: saves held work up for {blocking_s:.3} s ({share:.2} %) and were written for \
+         {background_s:.3} s beside it; failures took {lost_s:.3} s, recoveries kept {saved_s:.3} s"
+    );
+    if !policies.is_empty() {
+        let of = |policy: &PolicyAccount| {
+            let PolicyAccount { policy, makespan_s, checkpoints } = policy;
+            format!("{policy} {makespan_s:.2} s ({checkpoints} saves)")
+        };
+        let all: Vec<String> = policies.iter().map(of).collect();
+        text += &format!("\nthe same work and failures under other policies: {}", all.join(", "));
     }
     text
 }

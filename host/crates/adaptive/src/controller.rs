@@ -159,6 +159,12 @@ impl Controller {
         self.rate.estimate()
     }
 
+    /// Seconds of a subject's unit, once one was seen.
+    #[must_use]
+    pub fn unit_s(&self, id: SubjectId) -> Option<f64> {
+        self.at(id).unit.get()
+    }
+
     /// What a save of a subject is expected to cost.
     #[must_use]
     pub fn cost(&self, id: SubjectId, bytes: Option<u64>) -> Cost {

@@ -199,21 +199,35 @@ impl Default for Limits {
 pub struct CheckpointPlan {
     /// The rule.
     pub policy: PolicyPlan,
-    /// Share of the useful time that saves may cost; without limit when not said.
+    /// Share of the useful time that saves may cost. When not said, `adaptive` sets its own and the
+    /// others have no limit.
     pub overhead: Option<f64>,
+    /// How many checkpoints may be taken; without limit when not said.
+    #[serde(default)]
+    pub saves: Option<u32>,
+    /// Where the rule `threshold` starts, 0 to 1; its published value when not said.
+    #[serde(default)]
+    pub threshold: Option<f64>,
     /// Bytes that the run's checkpoints may hold at one time; without limit when not said.
     pub bytes: Option<u64>,
     /// How many are kept of each actor or stage.
     pub keep: u32,
+    /// A number field of the stages' outputs: the checkpoint after the stage with its best value is kept
+    /// beside the newest. Of losses and errors the lowest is best, of everything else the highest.
+    #[serde(default)]
+    pub best: Option<String>,
 }
 
 impl Default for CheckpointPlan {
     fn default() -> Self {
         Self {
             policy: PolicyPlan::Adaptive,
-            overhead: Some(0.05),
+            overhead: None,
+            saves: None,
+            threshold: None,
             bytes: Some(2 << 30),
             keep: KEEP_DEFAULT,
+            best: None,
         }
     }
 }

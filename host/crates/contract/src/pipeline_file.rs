@@ -411,9 +411,12 @@ fn read_checkpoint(node: &Node, problems: &mut Vec<Found>) -> CheckpointPlan {
     // `every = N` may stand as a key of its own, as the list of policies is written.
     let every = reader.optional("every", "a whole number from 1", problems, positive_u32);
     let keep = reader.optional("keep", "a whole number from 1", problems, positive_u32);
+    let share = |node: &Node| positive_f64(node).filter(|share| *share <= 1.0);
     let mut plan = CheckpointPlan {
         policy: every.map(PolicyPlan::Every).or(policy).unwrap_or(default.policy),
         keep: keep.unwrap_or(default.keep),
+        threshold: reader.optional("threshold", "a share from 0 to 1", problems, share),
+        best: reader.optional("best", "the name of a number in an output", problems, string),
         ..default
     };
     if let Some(node) = reader.get("budget") {
@@ -422,6 +425,7 @@ fn read_checkpoint(node: &Node, problems: &mut Vec<Found>) -> CheckpointPlan {
             .optional("overhead", "a share above 0", problems, positive_f64)
             .or(plan.overhead);
         let wanted = "bytes such as \"2GiB\"";
+        plan.saves = budget.optional("saves", "a whole number from 1", problems, positive_u32);
         plan.bytes = budget.optional("bytes", wanted, problems, byte_size).or(plan.bytes);
         budget.finish(problems);
     }
