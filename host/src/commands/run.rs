@@ -11,7 +11,7 @@ use mobula_contract::{
     StageRef, Value, parse_pipeline,
 };
 use mobula_engine::{CancelHandle, Fault, Outcome, Run, SessionConfig, misfits};
-use mobula_store::{NewRun, Store};
+use mobula_store::{Keeper, NewRun, OpenOptions, Store};
 use serde_json::{Map, Value as Json};
 
 use crate::args::{RunArgs, RunHow};
@@ -158,7 +158,7 @@ struct RunJob {
 impl RunJob {
     fn perform(
         self,
-        mut store: Store,
+        store: Store,
         catalogue: Catalogue,
         how: &RunHow,
         output: Output,
@@ -172,14 +172,19 @@ impl RunJob {
         let _lock = store.lock_run(&run).map_err(home::coded)?;
         let left = match before.is_empty() {
             true => None,
-            false => Some(take_up(&store, &run, &pipeline, &before)?),
+            false => Some(take_up(&store, &run, &pipeline, &before, &mut |aside| {
+                let (id, reason) = (&aside.id, &aside.reason);
+                output.note(&format!("checkpoint {id} is damaged and not used: {reason}"));
+            })?),
         };
         let seed = pipeline.seed;
         let mut number = last_number(&store, &run, &before)?;
         let mut live = Live::new(&pipeline, output.json);
         let journal_store = Store::open(store.home()).map_err(home::coded)?;
         let keep = pipeline.checkpoint.keep;
-        let journal = StoreJournal { store: journal_store, run: run.clone(), keep };
+        let keeper =
+            Keeper::start(store.home(), &OpenOptions::default()).map_err(home::coded)?;
+        let journal = StoreJournal { store: journal_store, keeper, run: run.clone(), keep };
         let named = run.clone();
         let config = SessionConfig {
             journal: Some(Box::new(journal)),
