@@ -55,9 +55,30 @@ pub(crate) struct RunArgs {
     /// Make a failure, such as train[4]:actor-crash@0.5.
     #[arg(long = "inject", value_name = "SPEC")]
     pub(crate) faults: Vec<Fault>,
+    /// Begin with the state of an actor instead of a new one: ACTOR=CHECKPOINT or ACTOR=FILE, such as
+    /// trainer=weights.safetensors.
+    #[arg(long = "from", value_name = "ACTOR=STATE", value_parser = From::parse)]
+    pub(crate) from: Vec<From>,
     /// Start anew even where earlier results could be used.
     #[arg(long)]
     pub(crate) fresh: bool,
+}
+
+/// The state that an actor begins with.
+#[derive(Debug, Clone)]
+pub(crate) struct From {
+    pub(crate) actor: String,
+    /// A checkpoint, or a file.
+    pub(crate) place: String,
+}
+
+impl From {
+    fn parse(text: &str) -> Result<Self, String> {
+        let usage = || format!("`{text}` is not ACTOR=CHECKPOINT or ACTOR=FILE");
+        let (actor, place) = text.split_once('=').ok_or_else(usage)?;
+        let (actor, place) = (actor.to_owned(), place.to_owned());
+        if actor.is_empty() || place.is_empty() { Err(usage()) } else { Ok(Self { actor, place }) }
+    }
 }
 
 /// What `run` and `runs resume` share.
@@ -73,6 +94,16 @@ pub(crate) struct RunHow {
     /// A folder of plugin components, looked at before those of the home folder.
     #[arg(long, value_name = "DIR")]
     pub(crate) plugin_dir: Option<PathBuf>,
+    /// Seconds that the machine gives after SIGTERM before it goes away: actors are saved in that time,
+    /// and the run can be resumed. Without it SIGTERM stops the run at once.
+    #[arg(long, value_name = "SECONDS", env = "MOBULA_NOTICE", value_parser = notice)]
+    pub(crate) notice: Option<f64>,
+}
+
+fn notice(text: &str) -> Result<f64, String> {
+    let seconds: Option<f64> = text.parse().ok();
+    let good = seconds.filter(|seconds| seconds.is_finite() && *seconds >= 0.0);
+    good.ok_or_else(|| format!("`{text}` is no number of seconds"))
 }
 
 #[derive(Debug, Subcommand)]

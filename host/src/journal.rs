@@ -1,32 +1,149 @@
-//! The engine's journal port, filled with the store.
+//! The engine's journal port, filled with the store. While the store takes nothing, as on a full disk, the
+//! run goes on: its events wait in memory, and checkpoints are refused until they are written.
 
-use mobula_contract::{CheckpointId, Failure, FailureKind, RunEvent, RunId};
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use mobula_contract::{
+    CheckpointId, CheckpointPlan, EventBody, Failure, FailureKind, OutputNote, RunEvent, RunId,
+};
 use mobula_engine::{Journal, Save};
-use mobula_store::{NewCheckpoint, Store, StoreError};
+use mobula_store::{
+    Better, Keeper, Metric, NewCheckpoint, OpenOptions, Retention, Store, StoreError,
+};
+
+/// Events that wait in memory before the run is stopped: some hundred bytes each, hours of most runs.
+const WAITING_MAX: usize = 100_000;
+/// How often a store that takes nothing is tried again.
+const TRY_AGAIN: Duration = Duration::from_secs(1);
+/// Tries at the end of a run, before what waits is given up.
+const LAST_TRIES: u32 = 5;
 
 /// Keeps the events and checkpoints of one run.
 pub(crate) struct StoreJournal {
-    pub(crate) store: Store,
-    pub(crate) run: RunId,
-    pub(crate) keep: u32,
+    store: Store,
+    /// Moves the log into the database when nothing is to be written.
+    keeper: Keeper,
+    run: RunId,
+    retention: Retention,
+    /// The number by which a checkpoint is the best.
+    best: Option<(String, Better)>,
+    /// Its newest value in the outputs of each stage, and of which repetition it is.
+    metrics: BTreeMap<String, (u32, f64)>,
+    /// Events that the store has not taken, since when, and when it was tried last.
+    waiting: Vec<RunEvent>,
+    tried: Option<Instant>,
+    /// Tells the user.
+    tell: Box<dyn Fn(&str) + Send>,
+}
+
+impl StoreJournal {
+    /// The journal of a run, on connections of its own.
+    pub(crate) fn open(
+        store: &Store,
+        run: &RunId,
+        plan: &CheckpointPlan,
+        tell: Box<dyn Fn(&str) + Send>,
+    ) -> Result<Self, StoreError> {
+        Ok(Self {
+            store: Store::open(store.home())?,
+            keeper: Keeper::start(store.home(), &OpenOptions::default())?,
+            run: run.clone(),
+            retention: Retention {
+                newest: plan.keep,
+                best: u32::from(plan.best.is_some()),
+                by_age: false,
+            },
+            best: plan.best.as_ref().map(|field| (field.clone(), better(field))),
+            metrics: BTreeMap::new(),
+            waiting: Vec::new(),
+            tried: None,
+            tell,
+        })
+    }
+
+    /// Notes the number by which checkpoints are compared.
+    fn note_metrics(&mut self, events: &[RunEvent]) {
+        let Some((field, _)) = &self.best else { return };
+        for event in events {
+            if let EventBody::StageFinished { stage, outputs, .. } = &event.body
+                && let Some((_, OutputNote::Json { value })) =
+                    outputs.iter().find(|(name, _)| name == field)
+                && let Some(value) = value.as_f64()
+            {
+                self.metrics.insert(stage.name.clone(), (stage.index, value));
+            }
+        }
+    }
+
+    fn metric(&self, save: &Save<'_>) -> Option<Metric> {
+        let (_, better) = self.best.as_ref()?;
+        let (index, value) = *self.metrics.get(&save.stage.name)?;
+        (index == save.stage.index).then_some(Metric { value, better: *better })
+    }
+
+    /// Writes what waits; whether nothing waits any more.
+    fn write_waiting(&mut self) -> Result<(), StoreError> {
+        if self.waiting.is_empty() {
+            return Ok(());
+        }
+        self.tried = Some(Instant::now());
+        self.store.append(&self.run, &self.waiting)?;
+        let count = self.waiting.len();
+        self.waiting.clear();
+        (self.tell)(&format!("the history is written again ({count} events had waited)"));
+        Ok(())
+    }
 }
 
 impl Journal for StoreJournal {
     fn record(&mut self, events: &[RunEvent]) -> Result<(), Failure> {
-        self.store.append(&self.run, events).map_err(failure)
+        self.note_metrics(events);
+        if self.waiting.is_empty() {
+            match self.store.append(&self.run, events) {
+                Ok(()) => {
+                    self.keeper.nudge();
+                    return Ok(());
+                }
+                Err(error) if error.may_pass() => {
+                    self.tried = Some(Instant::now());
+                    (self.tell)(&format!("the run goes on, but nothing of it is saved: {error}"));
+                }
+                Err(error) => return Err(failure(error)),
+            }
+        }
+        self.waiting.extend_from_slice(events);
+        let rested = self.tried.is_none_or(|tried| tried.elapsed() >= TRY_AGAIN);
+        let full = self.waiting.len() > WAITING_MAX;
+        match if rested || full { self.write_waiting() } else { Ok(()) } {
+            Err(error) if full => Err(failure(error)),
+            _ => Ok(()),
+        }
     }
 
     fn save(&mut self, save: Save<'_>) -> Result<String, Failure> {
+        // No checkpoint before the events that lead to it.
+        self.write_waiting().map_err(failure)?;
         let new = NewCheckpoint {
             id: save.id,
-            run: &self.run,
+            run: Some(&self.run),
+            name: None,
             stage: &save.stage.name,
             index: save.stage.index,
             actor: save.actor,
             position: save.position as u64,
+            metric: self.metric(&save),
+            pinned: false,
             bytes: save.bytes,
         };
-        self.store.save_checkpoint(&new, self.keep).map_err(failure)
+        let saved = self.store.save_checkpoint(&new, &self.retention);
+        if let Err(StoreError::Full { .. }) = &saved {
+            // What nobody needs makes room for the next.
+            let _ = self.store.collect(false);
+        }
+        let saved = saved.map_err(failure)?;
+        self.keeper.nudge();
+        Ok(saved.digest)
     }
 
     fn load(&mut self, id: &CheckpointId) -> Result<Vec<u8>, Failure> {
@@ -34,6 +151,28 @@ impl Journal for StoreJournal {
     }
 }
 
+impl Drop for StoreJournal {
+    fn drop(&mut self) {
+        for _ in 0..LAST_TRIES {
+            match self.write_waiting() {
+                Ok(()) => return,
+                Err(_) => std::thread::sleep(TRY_AGAIN / LAST_TRIES),
+            }
+        }
+        let count = self.waiting.len();
+        (self.tell)(&format!("{count} events could not be written: the history ends before them"));
+    }
+}
+
+/// Of losses and errors the lower is the better.
+fn better(field: &str) -> Better {
+    if field.contains("loss") || field.contains("error") { Better::Lower } else { Better::Higher }
+}
+
 fn failure(error: StoreError) -> Failure {
-    Failure::new(FailureKind::Host, error.to_string())
+    let kind = match error {
+        StoreError::Damaged { .. } => FailureKind::Damaged,
+        _ => FailureKind::Host,
+    };
+    Failure::new(kind, error.to_string())
 }

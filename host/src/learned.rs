@@ -1,11 +1,15 @@
 //! What the controller learned, as the store keeps it between runs: JSON with names that stay.
 
 use mobula_adaptive::{Learned, LearnedRate, LearnedSubject, RATES, SubjectKind};
+use mobula_store::{Store, StoreError};
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
 /// Raised when the meaning of a field changes: what is of another version is not used.
 const VERSION: u32 = 1;
+
+/// Under which name the store keeps it: one document for a pipeline, with all its stages and actors.
+const SUBJECT: &str = "controller";
 
 #[derive(Serialize, Deserialize)]
 struct Kept {
@@ -38,6 +42,19 @@ struct KeptSubject {
 fn now_ms() -> u64 {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     u64::try_from(now.unwrap_or_default().as_millis()).unwrap_or(u64::MAX)
+}
+
+/// What earlier runs of a pipeline learned, if anything.
+pub(crate) fn recall(store: &Store, pipeline: &str) -> Result<Option<Json>, StoreError> {
+    let kept = store.learned_of(pipeline, SUBJECT)?;
+    Ok(kept
+        .and_then(|kept| serde_json::from_str(&kept.body).ok())
+        .filter(|kept| read(kept).is_some()))
+}
+
+/// Keeps it for the next run.
+pub(crate) fn keep(store: &Store, pipeline: &str, learned: &Json) -> Result<(), StoreError> {
+    store.keep_learned(pipeline, &[(SUBJECT, &learned.to_string())])
 }
 
 /// As it is kept.

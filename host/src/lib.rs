@@ -51,10 +51,13 @@ mod journal;
 mod learned;
 mod live;
 mod native;
+mod origin;
 mod output;
 mod plugins;
 mod policy;
+mod probe;
 mod resume;
+mod signals;
 mod stages;
 mod timeline;
 

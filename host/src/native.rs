@@ -101,7 +101,19 @@ fn read_args<T: DeserializeOwned>(args: &Map<String, Json>) -> Result<T, Failure
         .map_err(|e| Failure::new(FailureKind::Invalid, format!("args: {e}")))
 }
 
-/// Makes a native actor, from its state where there is one.
+/// What is wrong with a state that an actor is to begin with: a snapshot, or weights alone.
+pub(crate) fn check_state(class: &str, spec: &ActorSpec, state: &[u8]) -> Result<(), Failure> {
+    if class != "cnn" {
+        return Ok(());
+    }
+    if Trainer::is_snapshot(state) {
+        return Trainer::restore(state, Some(1)).map(drop).map_err(failure);
+    }
+    let mut trainer = Trainer::new(cnn_config(&spec.args)?).map_err(failure)?;
+    trainer.load_weights(state).map_err(failure)
+}
+
+/// Makes a native actor, from its state where there is one: a snapshot, or weights alone.
 pub(crate) fn create(
     class: &str,
     spec: &ActorSpec,
@@ -114,16 +126,24 @@ pub(crate) fn create(
     }
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a few processors")]
     let threads = spec.limits.cpus.map(|cpus| cpus.ceil().max(1.0) as usize);
-    let trainer = match state {
-        Some(state) => Trainer::restore(state, threads).map_err(failure)?,
-        None => {
-            let mut config = cnn_config(&spec.args)?;
-            if !spec.args.contains_key("seed") {
-                config.seed = context.seed();
-            }
-            config.threads = threads.or(config.threads);
-            Trainer::new(config).map_err(failure)?
+    let fresh = || {
+        let mut config = cnn_config(&spec.args)?;
+        if !spec.args.contains_key("seed") {
+            config.seed = context.seed();
         }
+        config.threads = threads.or(config.threads);
+        Trainer::new(config).map_err(failure)
+    };
+    let trainer = match state {
+        Some(state) if Trainer::is_snapshot(state) => {
+            Trainer::restore(state, threads).map_err(failure)?
+        }
+        Some(weights) => {
+            let mut trainer = fresh()?;
+            trainer.load_weights(weights).map_err(failure)?;
+            trainer
+        }
+        None => fresh()?,
     };
     Ok(Box::new(Cnn { trainer, charge: Charge::default(), whole: true }))
 }

@@ -6,14 +6,16 @@ use mobula_contract::{
     Value, decode_object,
 };
 use mobula_engine::Left;
-use mobula_store::{Store, Subject};
+use mobula_store::{SetAside, Store, Subject};
 
-/// Everything that a second process starts from.
+/// Everything that a second process starts from. `tell` learns of each checkpoint that would be used, were
+/// it not damaged.
 pub(crate) fn take_up(
     store: &Store,
     run: &RunId,
     pipeline: &Pipeline,
     events: &[RunEvent],
+    tell: &mut dyn FnMut(&SetAside),
 ) -> anyhow::Result<Left> {
     let by_user = events.last().is_some_and(|event| {
         matches!(event.body, EventBody::RunEnded { status: RunStatus::Interrupted, .. })
@@ -41,19 +43,33 @@ pub(crate) fn take_up(
             continue;
         }
         let subject = Subject::Output(&stage.name, stage.index);
-        if let Some((_, bytes)) = store.newest_valid(run, subject)? {
+        let newest = store.newest_valid(run, subject)?;
+        newest.set_aside.iter().for_each(&mut *tell);
+        if let Some((_, bytes)) = newest.found {
             *object = Some(decode_object(&bytes)?);
         }
     }
     let rows = store.checkpoints(Some(run))?;
     for actor in &pipeline.actors {
-        let good = rows.iter().rev().filter(|row| {
-            row.actor.as_deref() == Some(&actor.name)
-                && row.damaged.is_none()
-                && store.load_checkpoint(&row.id).is_ok()
-        });
-        let good = good.map(|row| (row.id.clone(), usize::try_from(row.position).unwrap_or(0)));
-        left.states.insert(actor.name.clone(), good.collect());
+        let mut good = Vec::new();
+        for row in rows.iter().filter(|row| row.actor.as_deref() == Some(&actor.name)) {
+            let damaged = match &row.damaged {
+                Some(reason) => Some(reason.clone()),
+                None => store.check_checkpoint(&row.id).err().map(|e| e.to_string()),
+            };
+            match damaged {
+                None => {
+                    let position = usize::try_from(row.position).unwrap_or(0);
+                    good.push((row.id.clone(), position));
+                }
+                Some(reason) if good.is_empty() => {
+                    tell(&SetAside { id: row.id.clone(), reason });
+                }
+                Some(_) => {}
+            }
+        }
+        good.reverse();
+        left.states.insert(actor.name.clone(), good);
     }
     Ok(left)
 }

@@ -17,7 +17,7 @@ pub(crate) fn perform(
     home: Option<PathBuf>,
     output: Output,
 ) -> anyhow::Result<()> {
-    let mut store = home::store(home)?;
+    let store = home::store(home)?;
     match command {
         CheckpointsCommand::List { run } => list(&rows(&store, run.as_deref())?, output),
         CheckpointsCommand::Show { checkpoint } => {

@@ -10,7 +10,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use anyhow::Context as _;
 use mobula_trainer::{
     EpochArgs, EpochReport, Images, Recipe, TrainError, Trainer, TrainerSettings,
 };
@@ -23,6 +22,7 @@ use crate::home;
 use crate::live::bar;
 use crate::output::Output;
 use crate::plugins::Catalogue;
+use crate::signals;
 
 pub(crate) fn perform(
     command: &ModelCommand,
@@ -256,11 +256,6 @@ fn evaluate(
 fn stop_on_signal() -> anyhow::Result<Arc<AtomicBool>> {
     let stop = Arc::new(AtomicBool::new(false));
     let asked = Arc::clone(&stop);
-    ctrlc::set_handler(move || {
-        if asked.swap(true, Ordering::Relaxed) {
-            std::process::exit(Exit::Interrupted as i32);
-        }
-    })
-    .context("cannot listen for Ctrl-C")?;
+    signals::on_first(move |_| asked.store(true, Ordering::Relaxed))?;
     Ok(stop)
 }

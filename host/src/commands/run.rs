@@ -2,15 +2,14 @@
 //! process left it.
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::Context as _;
 use mobula_contract::{
-    ActorSource, CheckpointId, EventBody, Folders, Pipeline, RunEvent, RunId, RunReport, RunStatus,
-    StageRef, Value, parse_pipeline,
+    ActorSource, CheckpointId, EventBody, Folders, Pipeline, RunEvent, RunId, RunStatus, StageRef,
+    Value, parse_pipeline,
 };
-use mobula_engine::{CancelHandle, Fault, Outcome, Run, SessionConfig, misfits};
+use mobula_engine::{CancelHandle, Fault, Left, Outcome, Run, SessionConfig, misfits};
 use mobula_store::{NewRun, Store};
 use serde_json::{Map, Value as Json};
 
@@ -20,11 +19,15 @@ use crate::embed::engine_over;
 use crate::exit::{Ended, Exit};
 use crate::home;
 use crate::journal::StoreJournal;
+use crate::learned;
 use crate::live::Live;
+use crate::origin;
 use crate::output::Output;
 use crate::plugins::Catalogue;
 use crate::policy::RunPolicy;
+use crate::probe::probe;
 use crate::resume::{last_number, take_up};
+use crate::signals::{self, Asked};
 
 /// Runs a pipeline file.
 pub(crate) fn start(args: &RunArgs, home: Option<PathBuf>, output: Output) -> anyhow::Result<()> {
@@ -36,9 +39,12 @@ pub(crate) fn start(args: &RunArgs, home: Option<PathBuf>, output: Output) -> an
     if !args.fresh {
         mention_interrupted(&store, &pipeline, output)?;
     }
+    let states = origin::read(&store, &pipeline, &args.from)?;
     let run = new_id();
     store.create_run(&NewRun { id: &run, pipeline: &pipeline }).map_err(home::coded)?;
-    let job = RunJob { run, pipeline, faults: args.faults.clone(), before: Vec::new() };
+    let origin = origin::enter(&store, &run, &states)?;
+    let (faults, before) = (args.faults.clone(), Vec::new());
+    let job = RunJob { run, pipeline, faults, before, origin };
     job.perform(store, catalogue, &args.how, output)
 }
 
@@ -56,12 +62,13 @@ pub(crate) fn resume(
     let before: Vec<RunEvent> = events.into_iter().map(|(_, event)| event).collect();
     if row.status == RunStatus::Succeeded {
         output.note(&format!("run {} is already done", row.run));
-        let report = RunReport::from_events(row.run, pipeline.seed, row.status, &before);
+        let report = super::runs::report_of(&store, &row.run, pipeline.seed, row.status)?;
         return output.result(&report, || super::runs::prose(&report));
     }
     let catalogue = Catalogue::open(&store, how.plugin_dir.as_deref())?;
     check(&pipeline, &catalogue)?;
-    let job = RunJob { run: row.run, pipeline, faults: Vec::new(), before };
+    let (faults, origin) = (Vec::new(), None);
+    let job = RunJob { run: row.run, pipeline, faults, before, origin };
     job.perform(store, catalogue, how, output)
 }
 
@@ -153,17 +160,19 @@ struct RunJob {
     pipeline: Pipeline,
     faults: Vec<Fault>,
     before: Vec<RunEvent>,
+    /// What a new run begins with.
+    origin: Option<Left>,
 }
 
 impl RunJob {
     fn perform(
         self,
-        mut store: Store,
+        store: Store,
         catalogue: Catalogue,
         how: &RunHow,
         output: Output,
     ) -> anyhow::Result<()> {
-        let Self { run, pipeline, faults, before } = self;
+        let Self { run, pipeline, faults, before, origin } = self;
         let engine = engine_over(catalogue, how.workers.map(f64::from), how.memory)?;
         let misfits = misfits(&engine, &pipeline);
         if !misfits.is_empty() {
@@ -171,20 +180,21 @@ impl RunJob {
         }
         let _lock = store.lock_run(&run).map_err(home::coded)?;
         let left = match before.is_empty() {
-            true => None,
-            false => Some(take_up(&store, &run, &pipeline, &before)?),
+            true => origin,
+            false => Some(take_up(&store, &run, &pipeline, &before, &mut |aside| {
+                let (id, reason) = (&aside.id, &aside.reason);
+                output.note(&format!("checkpoint {id} is damaged and not used: {reason}"));
+            })?),
         };
-        let seed = pipeline.seed;
+        let (seed, name) = (pipeline.seed, pipeline.name.clone());
         let mut number = last_number(&store, &run, &before)?;
         let mut live = Live::new(&pipeline, output.json);
-        let journal_store = Store::open(store.home()).map_err(home::coded)?;
-        let keep = pipeline.checkpoint.keep;
-        let journal = StoreJournal { store: journal_store, run: run.clone(), keep };
-        let home = Some(store.home().to_owned());
-        let controller = RunPolicy::new(&pipeline, None, &before, home, None);
+        let tell = Box::new(move |text: &str| output.note(text));
+        let journal = StoreJournal::open(&store, &run, &pipeline.checkpoint, tell);
+        let controller = controller(&store, &run, &pipeline, &before, &mut live)?;
         let named = run.clone();
         let config = SessionConfig {
-            journal: Some(Box::new(journal)),
+            journal: Some(Box::new(journal.map_err(home::coded)?)),
             policy: Some(Box::new(controller.clone())),
             names: Some(Box::new(move || {
                 number += 1;
@@ -196,7 +206,7 @@ impl RunJob {
             ..SessionConfig::default()
         };
         let engine_run = Run::new(&engine, pipeline, left, config);
-        cancel_on_signal(engine_run.cancel_handle())?;
+        stop_on_signal(engine_run.cancel_handle(), how.notice)?;
         if !output.json {
             output.note(&format!("run {run}"));
         }
@@ -209,12 +219,40 @@ impl RunJob {
         let ended = RunEvent { at_s: outcome.wall_s, body };
         live.see(&ended);
         store.append(&run, &[ended]).map_err(home::coded)?;
-        let events = store.events(&run, 0).map_err(home::coded)?;
-        let events: Vec<RunEvent> = events.into_iter().map(|(_, event)| event).collect();
-        let report = RunReport::from_events(run.clone(), seed, outcome.status, &events);
+        learned::keep(&store, &name, &controller.learned()).map_err(home::coded)?;
+        let report = super::runs::report_of(&store, &run, seed, outcome.status)?;
         output.result(&report, || super::runs::prose(&report))?;
         close(&run, &outcome)
     }
+}
+
+/// The policy of a run: with what earlier runs of the pipeline learned, which the first process of the
+/// run writes down, so that a later one starts from the same.
+fn controller(
+    store: &Store,
+    run: &RunId,
+    pipeline: &Pipeline,
+    before: &[RunEvent],
+    live: &mut Live,
+) -> anyhow::Result<RunPolicy> {
+    let home = store.home().to_owned();
+    if !before.is_empty() {
+        let remembered = before.iter().find_map(|event| match &event.body {
+            EventBody::Remembered { learned, .. } => Some(learned),
+            _ => None,
+        });
+        return Ok(RunPolicy::new(pipeline, remembered, before, Some(home), None));
+    }
+    let Some(learned) = learned::recall(store, &pipeline.name).map_err(home::coded)? else {
+        let probe = probe(&home);
+        return Ok(RunPolicy::new(pipeline, None, before, Some(home), probe));
+    };
+    let note = learned::read(&learned).map(|learned| learned.to_string()).unwrap_or_default();
+    let body = EventBody::Remembered { note, learned: learned.clone() };
+    let event = RunEvent { at_s: 0.0, body };
+    live.see(&event);
+    store.append(run, &[event]).map_err(home::coded)?;
+    Ok(RunPolicy::new(pipeline, Some(&learned), before, Some(home), None))
 }
 
 /// The command's end, after its document.
@@ -251,16 +289,12 @@ fn numbers(outcome: &Outcome) -> Map<String, Json> {
     numbers
 }
 
-/// The first signal ends the run in order; a second one at once, which loses only what is not saved.
-fn cancel_on_signal(handle: CancelHandle) -> anyhow::Result<()> {
-    let asked = AtomicBool::new(false);
-    ctrlc::set_handler(move || {
-        if asked.swap(true, Ordering::Relaxed) {
-            std::process::exit(Exit::Interrupted as i32);
-        }
-        handle.cancel();
+/// SIGTERM is how machines say that they go away: where that leaves time, it is used for saving.
+fn stop_on_signal(handle: CancelHandle, notice_s: Option<f64>) -> anyhow::Result<()> {
+    signals::on_first(move |asked| match notice_s.filter(|_| asked == Asked::ByMachine) {
+        Some(left_s) => handle.notice(left_s),
+        None => handle.cancel(),
     })
-    .context("cannot listen for Ctrl-C")
 }
 
 fn kill_host() {

@@ -3,7 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use mobula_contract::{AccountReport, EventBody, PolicyAccount, RunEvent, RunReport};
+use mobula_contract::{
+    AccountReport, EventBody, PolicyAccount, RunEvent, RunId, RunReport, RunStatus,
+};
 use mobula_store::Store;
 use serde_json::json;
 
@@ -65,9 +67,19 @@ fn all_events(store: &Store, run: &str) -> anyhow::Result<Vec<(u64, RunEvent)>> 
 
 fn report(store: &Store, run: &str) -> anyhow::Result<RunReport> {
     let row = home::run(store, run)?;
-    let events = store.events(&row.run, 0).map_err(home::coded)?;
+    report_of(store, &row.run, row.seed, row.status)
+}
+
+/// The report of a run, with what other policies would have needed.
+pub(crate) fn report_of(
+    store: &Store,
+    run: &RunId,
+    seed: u64,
+    status: RunStatus,
+) -> anyhow::Result<RunReport> {
+    let events = store.events(run, 0).map_err(home::coded)?;
     let events: Vec<RunEvent> = events.into_iter().map(|(_, event)| event).collect();
-    Ok(RunReport::from_events(row.run, row.seed, row.status, &events))
+    Ok(RunReport::from_events(run.clone(), seed, status, &events))
 }
 
 fn logs(store: &Store, run: &str, output: Output) -> anyhow::Result<()> {

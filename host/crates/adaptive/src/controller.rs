@@ -267,7 +267,9 @@ impl Controller {
         let kind = self.config.kind;
         let subject = &self.subjects[id.0 as usize];
         let at_risk = seen.unsaved_s.is_finite() && seen.unsaved_s > 0.0;
-        if seen.in_flight {
+        // Where every boundary is to be saved, the newest state wins over one that still waits.
+        let newest_wins = matches!(kind, PolicyKind::Always | PolicyKind::Every(_));
+        if seen.in_flight && !newest_wins {
             let first = subject.saves == 0;
             let reason = if first { NoReason::FirstSavePending } else { NoReason::InFlight };
             return Answer::No(reason);

@@ -259,7 +259,7 @@ fn an_output_is_worth_the_unsaved_tasks_that_led_to_it() {
 fn a_machine_that_goes_away_is_left_with_the_state_saved() {
     let mut desk = Desk::new();
     desk.actor_with_calls(9);
-    desk.at(0.5, Event::SessionNoticed(SESSION, 8.0));
+    desk.at(0.5, Event::SessionNoticed(SESSION, 10.0));
     desk.ends(1.0, 1.0, true);
     let save = desk.taken(1.0, 0.1);
     assert_eq!(desk.finished, None);

@@ -18,8 +18,10 @@ pub enum StoreError {
         hint: &'static str,
     },
     /// A short id that fits more than one.
-    #[error("`{id}` fits {count} runs: give more characters")]
+    #[error("`{id}` fits {count} {what}s: give more characters")]
     Ambiguous {
+        /// Run or checkpoint.
+        what: &'static str,
         /// As the user named it.
         id: String,
         /// How many.
@@ -97,6 +99,12 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// Whether the store may take the same again later: a disk that is full, or does not answer.
+    #[must_use]
+    pub fn may_pass(&self) -> bool {
+        matches!(self, Self::Full { .. } | Self::Io { .. } | Self::Sqlite { .. })
+    }
+
     pub(crate) fn io(path: &Path) -> impl FnOnce(io::Error) -> Self {
         move |source| match source.kind() {
             io::ErrorKind::StorageFull => Self::Full { file: path.to_owned() },
@@ -116,5 +124,41 @@ impl StoreError {
                 _ => Self::Sqlite { file, source },
             }
         }
+    }
+}
+
+/// What goes wrong within a transaction, before it is known which database it was.
+#[derive(Debug)]
+pub(crate) enum Trouble {
+    Sqlite(rusqlite::Error),
+    Store(StoreError),
+}
+
+impl From<rusqlite::Error> for Trouble {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Sqlite(error)
+    }
+}
+
+impl From<StoreError> for Trouble {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl Trouble {
+    pub(crate) fn of(self, file: &Path) -> StoreError {
+        match self {
+            Self::Sqlite(error) => StoreError::sqlite(file)(error),
+            Self::Store(error) => error,
+        }
+    }
+
+    /// Whether the disk failed, so that what a connection holds of it is not to be believed. A full disk is no
+    /// such failure: what did not fit was taken back.
+    pub(crate) fn is_of_disk(&self) -> bool {
+        use rusqlite::ErrorCode::{CannotOpen, SystemIoFailure};
+        let Self::Sqlite(error) = self else { return false };
+        matches!(error.sqlite_error_code(), Some(SystemIoFailure | CannotOpen))
     }
 }

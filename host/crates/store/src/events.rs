@@ -1,4 +1,5 @@
-//! Events: everything that happened in a run, numbered from 1 without a gap.
+//! Events: everything that happened in a run, numbered from 1 without a gap. A resume believes them, so
+//! each has a sum that shows whether its text changed.
 
 use mobula_contract::{EventBody, RunEvent, RunId};
 use rusqlite::params;
@@ -8,15 +9,16 @@ use crate::open::Store;
 
 impl Store {
     /// Adds events, all or none. The run's row follows its start and end.
-    pub fn append(&mut self, run: &RunId, events: &[RunEvent]) -> Result<(), StoreError> {
-        let fail = self.failed();
-        let add = |db: &mut rusqlite::Connection| {
-            let changes = db.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
-            for event in events {
+    pub fn append(&self, run: &RunId, events: &[RunEvent]) -> Result<(), StoreError> {
+        self.write(|db| {
+            let query = "SELECT COALESCE(MAX(number), 0) FROM event WHERE run = ?1";
+            let last: i64 =
+                db.prepare_cached(query)?.query_row([run.as_str()], |row| row.get(0))?;
+            for (number, event) in (last + 1..).zip(events) {
                 let body = serde_json::to_string(event).expect("an event becomes JSON");
-                let query = "INSERT INTO event (run, number, body) VALUES (?1,
-                    (SELECT COALESCE(MAX(number), 0) + 1 FROM event WHERE run = ?1), ?2)";
-                changes.prepare_cached(query)?.execute(params![run.as_str(), body])?;
+                let query = "INSERT INTO event (run, number, body, sum) VALUES (?1, ?2, ?3, ?4)";
+                let sum = sum(&[run.as_str(), &number.to_string(), &body]);
+                db.prepare_cached(query)?.execute(params![run.as_str(), number, body, sum])?;
                 let (status, error) = match &event.body {
                     EventBody::RunStarted { .. } => (Some("running".to_owned()), None),
                     EventBody::RunEnded { status, error, .. } => {
@@ -26,31 +28,53 @@ impl Store {
                 };
                 if let Some(status) = status {
                     let query = "UPDATE run SET status = ?2, error = ?3 WHERE id = ?1";
-                    changes.execute(query, params![run.as_str(), status, error])?;
+                    db.execute(query, params![run.as_str(), status, error])?;
                 }
             }
             if let Some(last) = events.last() {
                 let query = "UPDATE run SET wall_s = ?2 WHERE id = ?1";
-                changes.prepare_cached(query)?.execute(params![run.as_str(), last.at_s])?;
+                db.prepare_cached(query)?.execute(params![run.as_str(), last.at_s])?;
             }
-            changes.commit()
-        };
-        add(&mut self.db).map_err(fail)
+            Ok(())
+        })
     }
 
     /// Events of a run with a number above `after`, with their numbers.
+    ///
+    /// # Errors
+    /// [`StoreError::Unreadable`] where an event is not what was written.
     pub fn events(&self, run: &RunId, after: u64) -> Result<Vec<(u64, RunEvent)>, StoreError> {
-        let query = "SELECT number, body FROM event WHERE run = ?1 AND number > ?2 ORDER BY number";
-        let read = |row: &rusqlite::Row<'_>| Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?));
+        let query =
+            "SELECT number, body, sum FROM event WHERE run = ?1 AND number > ?2 ORDER BY number";
+        let read = |row: &rusqlite::Row<'_>| {
+            Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?, row.get::<_, Option<i64>>(2)?))
+        };
         let rows = self.rows(query, params![run.as_str(), after.cast_signed()], read)?;
-        let events = rows.into_iter().map(|(number, body)| {
-            let event = serde_json::from_str(&body).map_err(|e| StoreError::Unreadable {
+        let events = rows.into_iter().map(|(number, body, kept)| {
+            let wrong = |detail: String| StoreError::Unreadable {
                 what: "event",
                 id: format!("{run} {number}"),
-                detail: e.to_string(),
-            })?;
+                detail,
+            };
+            // Those of version 1 have none.
+            let found = sum(&[run.as_str(), &number.to_string(), &body]);
+            if kept.is_some_and(|kept| kept != found) {
+                return Err(wrong("its text is not the one that was written".to_owned()));
+            }
+            let event = serde_json::from_str(&body).map_err(|e| wrong(e.to_string()))?;
             Ok((number.cast_unsigned(), event))
         });
         events.collect()
     }
+}
+
+/// 63 bits of the digest of some texts, each with its length before it.
+pub(crate) fn sum(texts: &[&str]) -> i64 {
+    let mut hasher = blake3::Hasher::new();
+    for text in texts {
+        hasher.update(&(text.len() as u64).to_le_bytes()).update(text.as_bytes());
+    }
+    let hash = hasher.finalize();
+    let first = hash.as_bytes().first_chunk().expect("32 bytes");
+    i64::from_le_bytes(*first) & i64::MAX
 }

@@ -3,7 +3,7 @@
 use std::io::Write as _;
 use std::path::PathBuf;
 
-use rusqlite::{OptionalExtension as _, params};
+use rusqlite::{Connection, OptionalExtension as _, params};
 use serde::Serialize;
 
 use crate::error::StoreError;
@@ -39,11 +39,10 @@ impl Store {
     ) -> Result<String, StoreError> {
         let digest = format!("blake3:{}", blake3::hash(component).to_hex());
         let query = "SELECT digest FROM plugin WHERE name = ?1 AND version = ?2";
-        let there: Option<String> = self
-            .db
-            .query_row(query, [name, version], |row| row.get(0))
-            .optional()
-            .map_err(self.failed())?;
+        let find = |db: &Connection| {
+            Ok(db.query_row(query, [name, version], |row| row.get(0)).optional()?)
+        };
+        let there: Option<String> = self.read(find)?;
         if there.is_some_and(|there| there != digest) {
             let (name, version) = (name.to_owned(), version.to_owned());
             return Err(StoreError::PluginExists { name, version });
@@ -63,7 +62,7 @@ impl Store {
             VALUES (?1, ?2, ?3, ?4, ?5)";
         let size = (component.len() as u64).cast_signed();
         let values = params![name, version, digest, size, now_ms().cast_signed()];
-        self.db.execute(query, values).map_err(self.failed())?;
+        self.write(|db| Ok(db.execute(query, values)?))?;
         Ok(digest)
     }
 

@@ -1,10 +1,11 @@
 //! Runs: what was asked for, and how it stands.
 
 use mobula_contract::{Pipeline, RunId, RunStatus};
-use rusqlite::{OptionalExtension as _, params};
+use rusqlite::{Connection, OptionalExtension as _, params};
 use serde::Serialize;
 
 use crate::error::StoreError;
+use crate::events::sum;
 use crate::open::{Store, now_ms};
 
 const COLUMNS: &str = "SELECT id, pipeline, seed, status, started_ms, wall_s, error FROM run";
@@ -42,12 +43,13 @@ impl Store {
     /// Enters a run, as running.
     pub fn create_run(&self, run: &NewRun<'_>) -> Result<(), StoreError> {
         let spec = serde_json::to_string(run.pipeline).expect("a pipeline becomes JSON");
-        let query = "INSERT INTO run (id, pipeline, spec, seed, status, started_ms)
-                     VALUES (?1, ?2, ?3, ?4, 'running', ?5)";
+        let query = "INSERT INTO run (id, pipeline, spec, seed, status, started_ms, sum)
+                     VALUES (?1, ?2, ?3, ?4, 'running', ?5, ?6)";
+        let sum = sum(&[run.id.as_str(), &spec]);
         let seed = run.pipeline.seed.cast_signed();
         let values =
-            params![run.id.as_str(), run.pipeline.name, spec, seed, now_ms().cast_signed()];
-        self.db.execute(query, values).map(drop).map_err(self.failed())
+            params![run.id.as_str(), run.pipeline.name, spec, seed, now_ms().cast_signed(), sum];
+        self.write(|db| Ok(db.execute(query, values).map(drop)?))
     }
 
     /// All runs, newest first.
@@ -67,7 +69,8 @@ impl Store {
             };
             rows.retain(fits);
             if rows.len() > 1 {
-                return Err(StoreError::Ambiguous { id: text.to_owned(), count: rows.len() });
+                let (id, count) = (text.to_owned(), rows.len());
+                return Err(StoreError::Ambiguous { what: "run", id, count });
             }
         }
         let none = StoreError::NotFound { what: "run", id: text.to_owned(), hint: HINT };
@@ -76,18 +79,19 @@ impl Store {
 
     /// What the run was asked to do.
     pub fn run_pipeline(&self, run: &RunId) -> Result<Pipeline, StoreError> {
-        let query = "SELECT spec FROM run WHERE id = ?1";
-        let spec: Option<String> = self
-            .db
-            .query_row(query, [run.as_str()], |row| row.get(0))
-            .optional()
-            .map_err(self.failed())?;
+        let query = "SELECT spec, sum FROM run WHERE id = ?1";
+        let read = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?));
+        let find = |db: &Connection| Ok(db.query_row(query, [run.as_str()], read).optional()?);
+        let found: Option<(String, Option<i64>)> = self.read(find)?;
         let none = StoreError::NotFound { what: "run", id: run.to_string(), hint: HINT };
-        serde_json::from_str(&spec.ok_or(none)?).map_err(|e| StoreError::Unreadable {
-            what: "run",
-            id: run.to_string(),
-            detail: e.to_string(),
-        })
+        let (spec, kept) = found.ok_or(none)?;
+        let wrong =
+            |detail: String| StoreError::Unreadable { what: "run", id: run.to_string(), detail };
+        // Those of version 1 have none.
+        if kept.is_some_and(|kept| kept != sum(&[run.as_str(), &spec])) {
+            return Err(wrong("its pipeline is not the one that was written".to_owned()));
+        }
+        serde_json::from_str(&spec).map_err(|e| wrong(e.to_string()))
     }
 
     /// A run that says it is running, but whose process is gone, was interrupted.

@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use mobula_contract::{
     CheckpointId, EventBody, Folders, Pipeline, RunEvent, RunId, RunStatus, parse_pipeline,
 };
-use mobula_store::{NewCheckpoint, NewRun, Store, StoreError, Subject};
+use mobula_store::{CheckpointRow, NewCheckpoint, NewRun, Retention, Store, StoreError, Subject};
 
 /// Set in the child process that is going to be killed.
 const VICTIM: &str = "MOBULA_STORE_VICTIM";
@@ -30,15 +30,28 @@ fn started() -> RunEvent {
     RunEvent { at_s: 0.5, body: EventBody::RunStarted { workers: 2, resumed: false } }
 }
 
-fn save(store: &mut Store, run: &RunId, number: u64, bytes: &[u8]) -> Result<String, StoreError> {
+fn save(store: &Store, run: &RunId, number: u64, bytes: &[u8]) -> Result<String, StoreError> {
     let id = CheckpointId::new(run, number);
     let index = u32::try_from(number).unwrap();
     let actor = Some("trainer");
     let stage = "train";
-    store.save_checkpoint(
-        &NewCheckpoint { id: &id, run, stage, index, actor, position: number, bytes },
-        3,
-    )
+    let new = NewCheckpoint {
+        id: &id,
+        run: Some(run),
+        name: None,
+        stage,
+        index,
+        actor,
+        position: number,
+        metric: None,
+        pinned: false,
+        bytes,
+    };
+    Ok(store.save_checkpoint(&new, &Retention::default())?.digest)
+}
+
+fn newest(store: &Store, run: &RunId) -> (CheckpointRow, Vec<u8>) {
+    store.newest_valid(run, Subject::Actor("trainer")).unwrap().found.unwrap()
 }
 
 fn pattern(len: usize, seed: u64) -> Vec<u8> {
@@ -53,11 +66,11 @@ fn pattern(len: usize, seed: u64) -> Vec<u8> {
 #[test]
 fn checkpoints_of_every_length_come_back() {
     let home = tempfile::tempdir().unwrap();
-    let (mut store, run) = store_with_run(home.path());
+    let (store, run) = store_with_run(home.path());
     let mib = 1 << 20;
     for (number, len) in (1..).zip([0, 1, mib - 1, mib, mib + 1, 9 * mib + 5]) {
         let bytes = pattern(len, number);
-        let digest = save(&mut store, &run, number, &bytes).unwrap();
+        let digest = save(&store, &run, number, &bytes).unwrap();
         let id = CheckpointId::new(&run, number);
         assert_eq!(store.load_checkpoint(&id).unwrap(), bytes);
         assert_eq!(store.checkpoint(id.as_str()).unwrap().digest, digest);
@@ -70,9 +83,9 @@ fn checkpoints_of_every_length_come_back() {
 #[test]
 fn a_damaged_checkpoint_is_set_aside_for_the_one_before() {
     let home = tempfile::tempdir().unwrap();
-    let (mut store, run) = store_with_run(home.path());
+    let (store, run) = store_with_run(home.path());
     for number in 1..=3 {
-        save(&mut store, &run, number, &pattern(3 << 20, number)).unwrap();
+        save(&store, &run, number, &pattern(3 << 20, number)).unwrap();
     }
     let db = rusqlite::Connection::open(home.path().join("mobula.db")).unwrap();
     let newest = CheckpointId::new(&run, 3);
@@ -82,11 +95,11 @@ fn a_damaged_checkpoint_is_set_aside_for_the_one_before() {
     let lose = "DELETE FROM chunk WHERE checkpoint = ?1 AND number = 2";
     assert_eq!(db.execute(lose, [CheckpointId::new(&run, 2).as_str()]).unwrap(), 1);
 
-    let (row, bytes) = store.newest_valid(&run, Subject::Actor("trainer")).unwrap().unwrap();
+    let (row, bytes) = newest(&store, &run);
     assert_eq!((row.position, bytes), (1, pattern(3 << 20, 1)));
     let damaged = store.checkpoint(newest.as_str()).unwrap().damaged.unwrap();
     assert!(damaged.contains("instead of"), "{damaged}");
-    save(&mut store, &run, 4, b"later").unwrap();
+    save(&store, &run, 4, b"later").unwrap();
     assert!(store.checkpoints(Some(&run)).unwrap().len() >= 3, "damaged ones do not count");
     let freed = store.collect(false).unwrap();
     assert_eq!(freed.checkpoints.len(), 2);
@@ -95,7 +108,7 @@ fn a_damaged_checkpoint_is_set_aside_for_the_one_before() {
 #[test]
 fn events_are_numbered_and_the_run_follows_them() {
     let home = tempfile::tempdir().unwrap();
-    let (mut store, run) = store_with_run(home.path());
+    let (store, run) = store_with_run(home.path());
     let lock = store.lock_run(&run).unwrap();
     store.append(&run, &[started(), started()]).unwrap();
     assert_eq!(store.find_run("r-").unwrap().status, RunStatus::Running);
@@ -168,9 +181,9 @@ fn a_file_that_is_no_database_is_named_and_left_alone() {
 #[test]
 fn a_database_with_an_overwritten_page_is_refused_or_reported() {
     let home = tempfile::tempdir().unwrap();
-    let (mut store, run) = store_with_run(home.path());
+    let (store, run) = store_with_run(home.path());
     for number in 1..=3 {
-        save(&mut store, &run, number, &pattern(1 << 20, number)).unwrap();
+        save(&store, &run, number, &pattern(1 << 20, number)).unwrap();
     }
     drop(store);
     let file = home.path().join("mobula.db");
@@ -213,12 +226,12 @@ fn a_database_of_a_later_program_is_not_touched() {
 #[test]
 fn a_full_disk_is_named_and_loses_nothing() {
     let home = tempfile::tempdir().unwrap();
-    let (mut store, run) = store_with_run(home.path());
-    save(&mut store, &run, 1, &pattern(1 << 20, 1)).unwrap();
+    let (store, run) = store_with_run(home.path());
+    save(&store, &run, 1, &pattern(1 << 20, 1)).unwrap();
     store.limit_bytes(3 << 20).unwrap();
-    let error = save(&mut store, &run, 2, &pattern(8 << 20, 2)).unwrap_err();
+    let error = save(&store, &run, 2, &pattern(8 << 20, 2)).unwrap_err();
     assert!(matches!(error, StoreError::Full { .. }), "{error}");
-    let (row, bytes) = store.newest_valid(&run, Subject::Actor("trainer")).unwrap().unwrap();
+    let (row, bytes) = newest(&store, &run);
     assert_eq!((row.position, bytes), (1, pattern(1 << 20, 1)));
     store.append(&run, &[started()]).unwrap();
 }
@@ -240,11 +253,11 @@ fn plugins_are_kept_by_name_version_and_content() {
 #[test]
 fn victim() {
     let Ok(home) = std::env::var(VICTIM) else { return };
-    let mut store = Store::open(Path::new(&home)).unwrap();
+    let store = Store::open(Path::new(&home)).unwrap();
     let run = RunId::new(1_000, 1);
     for number in 1.. {
         store.append(&run, &[started()]).unwrap();
-        save(&mut store, &run, number, &pattern(2 << 20, number)).unwrap();
+        save(&store, &run, number, &pattern(2 << 20, number)).unwrap();
     }
 }
 

@@ -176,6 +176,15 @@ impl Trainer {
         format!("blake3:{}", hasher.finalize().to_hex())
     }
 
+    /// Whether these are the bytes of a snapshot, and not of weights alone. Says nothing of whether they
+    /// are whole.
+    #[must_use]
+    pub fn is_snapshot(bytes: &[u8]) -> bool {
+        SafeTensors::read_metadata(bytes).is_ok_and(|(_, header)| {
+            header.metadata().as_ref().is_some_and(|entries| entries.contains_key(ENTRY))
+        })
+    }
+
     /// A trainer that goes on where the snapshot was taken, bit for bit.
     ///
     /// # Errors

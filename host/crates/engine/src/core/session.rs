@@ -6,8 +6,10 @@ use super::Core;
 use super::message::{ActorId, Due, Effect, SessionId, UnitId};
 use super::state::{Phase, Session};
 
-/// Part of a notice that is used; the rest is for the process to end.
-const NOTICE_USED: f64 = 0.9;
+/// Part of a notice in which states are saved.
+const NOTICE_SAVING: f64 = 0.8;
+/// Part of it after which everything is stopped; the rest is for the process to end.
+const NOTICE_USED: f64 = 0.95;
 /// Seconds of the longest notice: no machine says more than a day ahead.
 const NOTICE_MAX_S: f64 = 86_400.0;
 
@@ -30,7 +32,7 @@ impl Core {
         if !saves || session.ending.is_some() {
             return self.cancel_session(id);
         }
-        session.notice_until_s = Some(self.now_s + left_s);
+        session.notice_until_s = Some(self.now_s + left_s * NOTICE_SAVING);
         #[expect(
             clippy::cast_possible_truncation,
             clippy::cast_sign_loss,

@@ -1,0 +1,125 @@
+//! Checkpoints as their user meets them: what the controller says and remembers, runs that begin with
+//! another's state, and machines that go away.
+
+mod common;
+
+use std::process::Stdio;
+use std::time::Duration;
+
+use common::{Mobula, digest, digests, tiny_args};
+use serde_json::Value as Json;
+
+const ADAPTIVE: [&str; 2] = ["--set", "checkpoint.policy=adaptive"];
+
+#[test]
+fn decisions_are_explained_and_what_was_learned_is_kept() {
+    let mobula = Mobula::new();
+    let first = mobula.tiny(&ADAPTIVE).json();
+    let decisions = first["decisions"].as_array().unwrap();
+    let of_training: Vec<&Json> = decisions.iter().filter(|d| d["stage"] == "train").collect();
+    assert_eq!(of_training.len(), 6);
+    for decision in &of_training {
+        let reason = decision["reason"].as_str().unwrap();
+        for word in ["ratio", "threshold", "unsaved", "failure per", "expected loss", "cost"] {
+            assert!(reason.contains(word), "`{word}` is not in: {reason}");
+        }
+        let detail = &decision["detail"];
+        let rates = [&detail["failures_per_hour_90"][0], &detail["failures_per_hour"]];
+        assert!(rates[0].as_f64().unwrap() < rates[1].as_f64().unwrap(), "{decision:#}");
+        assert_eq!(detail["refused"].is_null(), decision["checkpoint"] == true, "{decision:#}");
+    }
+    let shown = |run: &str| mobula.run(&["runs", "events", run, "--json"]).json();
+    let remembered = |events: &Json| {
+        let events = events["events"].as_array().unwrap().clone();
+        events.into_iter().find(|event| event["body"]["type"] == "remembered")
+    };
+    assert!(remembered(&shown("last")).is_none(), "there was nothing to remember");
+    let inject = ["--inject", "train[4]:actor-crash"];
+    mobula.tiny(&[&ADAPTIVE[..], &inject].concat()).json();
+    let event = remembered(&shown("last")).expect("the first run taught something");
+    assert!(event["body"]["note"].as_str().unwrap().contains("remembers 0 failures"), "{event:#}");
+    mobula.tiny(&ADAPTIVE).json();
+    let event = remembered(&shown("last")).expect("and so did the second");
+    assert!(event["body"]["note"].as_str().unwrap().contains("remembers 1 failures"), "{event:#}");
+}
+
+#[test]
+fn a_run_begins_with_the_state_of_another() {
+    let mobula = Mobula::new();
+    let stopped = mobula.tiny(&["--set", "stage.train.repeat=2"]).json();
+    let checkpoints = stopped["checkpoints"].as_array().unwrap();
+    let of_training = checkpoints.iter().rfind(|c| c["stage"] == "train" && c["index"] == 1);
+    let id = of_training.expect("saved after its last epoch")["id"].as_str().unwrap();
+    let epochs = |report: &Json| -> Vec<u64> {
+        let stages = report["stages"].as_array().unwrap().iter();
+        let trained = stages.filter(|s| s["name"] == "train" && s["status"] == "succeeded");
+        trained.map(|stage| stage["outputs"]["epoch"].as_u64().unwrap()).collect()
+    };
+    // Two epochs, then four more: the trainer is where six in one run had brought it.
+    let from = format!("trainer={id}");
+    let more = ["--set", "stage.train.repeat=4", "--from", &from];
+    let six = mobula.tiny(&more).json();
+    assert_eq!(epochs(&six), [2, 3, 4, 5]);
+    let undisturbed = digest(&Mobula::new().tiny(&[]).json(), "trainer");
+    assert_eq!(digest(&six, "trainer"), undisturbed);
+    // It holds whatever happens: the state is part of the run.
+    for fault in ["train[0]:actor-crash@0.5", "train[1]:host-kill"] {
+        let ended = mobula.tiny(&[&more[..], &["--inject", fault]].concat());
+        let report = match ended.code {
+            Some(_) => ended.json(),
+            None => mobula.run(&["runs", "resume", "last", "--json"]).json(),
+        };
+        assert_eq!(digest(&report, "trainer"), undisturbed, "{fault}");
+    }
+    // Weights alone begin a training of their own.
+    let file = mobula.home.path().join("w.safetensors").display().to_string();
+    mobula.run(&["checkpoints", "export", id, "-o", &file, "--json"]).json();
+    let from = format!("trainer={file}");
+    let tuned = mobula.tiny(&["--set", "stage.train.repeat=1", "--from", &from]).json();
+    assert_eq!(epochs(&tuned), [0]);
+    assert_ne!(digest(&tuned, "trainer"), undisturbed);
+}
+
+#[test]
+fn states_that_fit_nothing_are_named_before_anything_runs() {
+    let mobula = Mobula::new();
+    let junk = mobula.home.path().join("junk").display().to_string();
+    std::fs::write(&junk, b"no tensors").unwrap();
+    let from = |from: &str| mobula.tiny(&["--from", from]);
+    from("nobody=x").refused(2, &["--from nobody", "no such actor", "trainer"]);
+    from("trainer=c-nothing").refused(4, &["c-nothing"]);
+    from(&format!("trainer={junk}")).refused(2, &["--from trainer"]);
+    from("trainer").refused(2, &["ACTOR=CHECKPOINT"]);
+    assert_eq!(mobula.run(&["runs", "list", "--json"]).json()["runs"], serde_json::json!([]));
+}
+
+#[test]
+fn a_machine_that_goes_away_leaves_a_run_with_its_last_epoch_saved() {
+    let mobula = Mobula::new();
+    let long =
+        tiny_args(&["--notice", "3", "--set", "stage.train.repeat=3000", ADAPTIVE[0], ADAPTIVE[1]]);
+    let child =
+        mobula.command(&long).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let pid = rustix::process::Pid::from_child(&child);
+    let trained = || {
+        let events = mobula.run(&["runs", "events", "last", "--json"]);
+        events.code == Some(0) && events.stdout.contains(r#""name":"train""#)
+    };
+    while !trained() {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(130), "{}", String::from_utf8_lossy(&output.stderr));
+    let report: Json = serde_json::from_slice(&output.stdout).unwrap();
+    let saved = report["checkpoints"].as_array().unwrap();
+    let newest = saved.iter().filter(|c| c["stage"] == "train").map(|c| &c["index"]).next_back();
+    let newest = newest.and_then(Json::as_u64).expect("its state is saved");
+    let stages = report["stages"].as_array().unwrap().iter();
+    let done = stages.filter(|s| s["name"] == "train" && s["status"] == "succeeded").count();
+    // The epoch that began while it was written may have come to its end.
+    assert!(done as u64 <= newest + 2, "{done} epochs, saved after that of index {newest}");
+    let resumed = mobula.run(&["runs", "resume", "last", "--json"]).json();
+    let whole = Mobula::new().run(&long).json();
+    assert_eq!(digests(&resumed), digests(&whole));
+}
