@@ -293,7 +293,13 @@ impl<'a> Run<'a> {
                     notice_s: (left_s <= self.notice_s).then_some(left_s),
                     disk_free: None,
                 };
-                self.controller.decide_state(self.subject, &seen).checkpoint()
+                let saves = self.controller.decide_state(self.subject, &seen).checkpoint();
+                if saves && self.writing.is_some() {
+                    // A snapshot that would wait for the one being written is left out.
+                    self.controller.not_saved(self.subject);
+                    return false;
+                }
+                saves
             }
             Decider::Oracle => {
                 let cost_s = self.job.cost_at(self.done).charge_s();
