@@ -182,8 +182,7 @@ impl RunJob {
         let mut live = Live::new(&pipeline, output.json);
         let journal_store = Store::open(store.home()).map_err(home::coded)?;
         let keep = pipeline.checkpoint.keep;
-        let keeper =
-            Keeper::start(store.home(), &OpenOptions::default()).map_err(home::coded)?;
+        let keeper = Keeper::start(store.home(), &OpenOptions::default()).map_err(home::coded)?;
         let journal = StoreJournal { store: journal_store, keeper, run: run.clone(), keep };
         let named = run.clone();
         let config = SessionConfig {

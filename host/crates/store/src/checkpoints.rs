@@ -13,7 +13,8 @@ use crate::lock::Held;
 use crate::open::{Store, now_ms, rows};
 use crate::retention::Retention;
 
-pub(crate) const COLUMNS: &str = "SELECT id, run, stage, stage_index, actor, position, bytes, digest,
+pub(crate) const COLUMNS: &str =
+    "SELECT id, run, stage, stage_index, actor, position, bytes, digest,
     created_ms, damaged, number, name, metric, better, pinned, root FROM checkpoint";
 pub(crate) const HINT: &str = "`mobula checkpoints list` shows those there are";
 
@@ -131,6 +132,17 @@ pub struct CheckpointRow {
     pub root: String,
 }
 
+/// How a checkpoint lies in the store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Parts {
+    /// Chunks that make it.
+    pub chunks: u64,
+    /// Bytes of chunks that other checkpoints have too.
+    pub shared_bytes: u64,
+    /// Bytes that are in files beside the database.
+    pub file_bytes: u64,
+}
+
 impl CheckpointRow {
     /// Whose state it holds.
     #[must_use]
@@ -222,8 +234,7 @@ pub(crate) fn root(header: &Header<'_>, chunks: &[Hash]) -> Hash {
     };
     let texts = [Some(header.id), header.run, header.name, Some(header.stage), header.actor];
     texts.into_iter().for_each(|text| field(text.map(str::as_bytes)));
-    let numbers =
-        [header.number, header.index, header.position, header.bytes, header.created_ms];
+    let numbers = [header.number, header.index, header.position, header.bytes, header.created_ms];
     numbers.into_iter().for_each(|number| field(Some(&number.to_le_bytes())));
     field(Some(header.digest.as_bytes()));
     field(header.metric.map(f64::to_le_bytes).as_ref().map(<[u8; 8]>::as_slice));
@@ -312,7 +323,12 @@ impl Store {
     }
 
     /// Reads back what was committed.
-    fn confirm(&self, new: &NewCheckpoint<'_>, digest: &str, root: &Hash) -> Result<(), StoreError> {
+    fn confirm(
+        &self,
+        new: &NewCheckpoint<'_>,
+        digest: &str,
+        root: &Hash,
+    ) -> Result<(), StoreError> {
         let query = "SELECT digest, root, (SELECT COALESCE(SUM(len), 0) FROM piece
             JOIN chunk ON chunk.id = piece.chunk WHERE piece.checkpoint = checkpoint.id)
             FROM checkpoint WHERE id = ?1";
@@ -355,9 +371,7 @@ impl Store {
         match found.len() {
             0 => Err(none(text)),
             1 => Ok(found.remove(0)),
-            count => {
-                Err(StoreError::Ambiguous { what: "checkpoint", id: text.to_owned(), count })
-            }
+            count => Err(StoreError::Ambiguous { what: "checkpoint", id: text.to_owned(), count }),
         }
     }
 
@@ -367,6 +381,21 @@ impl Store {
             "{COLUMNS} WHERE ?1 IS NULL OR run = ?1 ORDER BY created_ms DESC, run DESC, number DESC"
         );
         self.rows(&query, [run.map(RunId::as_str)], read)
+    }
+
+    /// How a checkpoint lies in the store.
+    pub fn parts(&self, id: &CheckpointId) -> Result<Parts, StoreError> {
+        let query = "SELECT COUNT(*), COALESCE(SUM(len) FILTER (WHERE EXISTS (
+                SELECT 1 FROM piece other WHERE other.chunk = chunk.id
+                AND other.checkpoint <> ?1)), 0),
+            COALESCE(SUM(len) FILTER (WHERE content IS NULL), 0)
+            FROM piece JOIN chunk ON chunk.id = piece.chunk WHERE checkpoint = ?1";
+        let read = |row: &rusqlite::Row<'_>| {
+            let [chunks, shared_bytes, file_bytes] =
+                [row.get::<_, i64>(0)?, row.get(1)?, row.get(2)?].map(i64::cast_unsigned);
+            Ok(Parts { chunks, shared_bytes, file_bytes })
+        };
+        self.read(|db| Ok(db.query_row(query, [id.as_str()], read)?))
     }
 
     /// Has a checkpoint kept whatever the retention says, or no longer.

@@ -226,7 +226,8 @@ mod tests {
 
     #[test]
     fn the_digest_of_chunks_is_that_of_the_bytes() {
-        let bytes: Vec<u8> = (0..100_003_u32).map(|i| i.wrapping_mul(2_654_435_761).to_le_bytes()[3]).collect();
+        let bytes: Vec<u8> =
+            (0..100_003_u32).map(|i| i.wrapping_mul(2_654_435_761).to_le_bytes()[3]).collect();
         for size in [1024, 2048, 65_536, 1 << 17] {
             for len in [0, 1, 1023, 1024, 1025, 2048, 3 * 1024, 65_536, 65_537, 99_999, 100_003] {
                 let (bytes, mut count) = (&bytes[..len], 0);

@@ -48,9 +48,9 @@ impl Store {
             Ok((learned, row.get::<_, i64>(3)?))
         };
         let found = self.rows(query, [pipeline], read)?;
-        let good = found.into_iter().filter(|(learned, kept)| {
-            *kept == sum(&[pipeline, &learned.subject, &learned.body])
-        });
+        let good = found
+            .into_iter()
+            .filter(|(learned, kept)| *kept == sum(&[pipeline, &learned.subject, &learned.body]));
         Ok(good.map(|(learned, _)| learned).collect())
     }
 
@@ -69,9 +69,9 @@ impl Store {
             ))
         };
         let found = self.rows(query, [], read)?;
-        let bad = found.into_iter().filter(|([pipeline, subject, body], kept)| {
-            *kept != sum(&[pipeline, subject, body])
-        });
+        let bad = found
+            .into_iter()
+            .filter(|([pipeline, subject, body], kept)| *kept != sum(&[pipeline, subject, body]));
         Ok(bad.map(|([pipeline, subject, _], _)| format!("{pipeline}: {subject}")).collect())
     }
 }

@@ -65,11 +65,7 @@ impl Store {
     }
 
     /// The newest checkpoint of a subject that proves good.
-    pub fn newest_valid(
-        &self,
-        run: &RunId,
-        subject: Subject<'_>,
-    ) -> Result<Newest, StoreError> {
+    pub fn newest_valid(&self, run: &RunId, subject: Subject<'_>) -> Result<Newest, StoreError> {
         let mut newest = Newest::default();
         for row in self.read(|db| Ok(of_subject(db, run, subject)?))? {
             if let Some(reason) = row.damaged {
@@ -103,9 +99,8 @@ impl Store {
         use_it: impl FnOnce(&Connection, &Plan) -> Result<T, Trouble>,
     ) -> Result<T, StoreError> {
         // Files are not removed meanwhile; a checkpoint in the database needs no such care.
-        let has_files = |db: &Connection| {
-            Ok(chunks::of(db, id.as_str())?.iter().any(|chunk| !chunk.inline))
-        };
+        let has_files =
+            |db: &Connection| Ok(chunks::of(db, id.as_str())?.iter().any(|chunk| !chunk.inline));
         let _use = if self.read(has_files)? { Some(self.use_blobs()?) } else { None };
         let result = self.read(|db| {
             let instant = snapshot(db)?;

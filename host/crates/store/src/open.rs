@@ -132,9 +132,7 @@ impl Store {
                 | OpenFlags::SQLITE_OPEN_NO_MUTEX;
             let db = match &self.options.vfs {
                 None => Connection::open_with_flags(&self.file, flags),
-                Some(vfs) => {
-                    Connection::open_with_flags_and_vfs(&self.file, flags, vfs.as_str())
-                }
+                Some(vfs) => Connection::open_with_flags_and_vfs(&self.file, flags, vfs.as_str()),
             }?;
             db.busy_timeout(BUSY)?;
             let found: i64 = pragma(&db, "user_version")?;

@@ -42,8 +42,7 @@ impl Retention {
     /// Which of some checkpoints of one subject, newest first, are to go.
     #[must_use]
     pub fn drops(&self, rows: &[CheckpointRow]) -> Vec<bool> {
-        let good: Vec<usize> =
-            (0..rows.len()).filter(|i| rows[*i].damaged.is_none()).collect();
+        let good: Vec<usize> = (0..rows.len()).filter(|i| rows[*i].damaged.is_none()).collect();
         let mut drops: Vec<bool> =
             rows.iter().map(|row| row.damaged.is_none() && !row.pinned).collect();
         let newest = usize::try_from(self.newest.max(1)).unwrap_or(usize::MAX);
@@ -51,7 +50,8 @@ impl Retention {
         stay.extend(best(rows, &good).into_iter().take(self.best as usize));
         if let (true, Some(first)) = (self.by_age, good.first()) {
             let now = rows[*first].created_ms;
-            let age = |i: usize| (now.saturating_sub(rows[i].created_ms) / AGE_FIRST_MS + 1).ilog2();
+            let age =
+                |i: usize| (now.saturating_sub(rows[i].created_ms) / AGE_FIRST_MS + 1).ilog2();
             // The later ones are older, and take the place.
             let ages: BTreeMap<u32, usize> = good.iter().map(|i| (age(*i), *i)).collect();
             stay.extend(ages.into_values());
@@ -101,11 +101,8 @@ impl Store {
         };
         let found = of_subject(db, run, subject)?;
         let drops = keep.drops(&found);
-        let gone: Vec<CheckpointId> = found
-            .into_iter()
-            .zip(drops)
-            .filter_map(|(row, drop)| drop.then_some(row.id))
-            .collect();
+        let gone: Vec<CheckpointId> =
+            found.into_iter().zip(drops).filter_map(|(row, drop)| drop.then_some(row.id)).collect();
         let files = self.forget(db, &gone)?;
         Ok((gone, files))
     }

@@ -1,5 +1,7 @@
 //! Reads everything there is and names what is wrong: pages, rows, chunks, files.
 
+use std::fmt;
+
 use mobula_contract::{CheckpointId, RunId};
 
 use crate::blobs::is_named;
@@ -20,6 +22,16 @@ pub struct Finding {
     pub detail: String,
     /// The newest older one of the same subject that is good, which is used instead.
     pub instead: Option<CheckpointId>,
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "checkpoint {} is damaged: {}: ", self.id, self.detail)?;
+        match &self.instead {
+            Some(instead) => write!(f, "{instead} is used instead"),
+            None => f.write_str("there is no older one to be used instead"),
+        }
+    }
 }
 
 /// What a verification found.
@@ -85,7 +97,8 @@ impl Store {
             Err(e) => found.faults.push(e.to_string()),
         }
         let query = "SELECT DISTINCT \"table\", parent FROM pragma_foreign_key_check";
-        let read = |row: &rusqlite::Row<'_>| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?));
+        let read =
+            |row: &rusqlite::Row<'_>| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?));
         for (table, parent) in self.rows(query, [], read)? {
             found.faults.push(format!("table {table} names what is not in table {parent}"));
         }
@@ -109,8 +122,10 @@ impl Store {
             });
             if !good {
                 let file = file.display();
-                found.faults.push(format!("plugin {} {}: {file} is not what was pushed",
-                    plugin.name, plugin.version));
+                found.faults.push(format!(
+                    "plugin {} {}: {file} is not what was pushed",
+                    plugin.name, plugin.version
+                ));
             }
         }
         for subject in self.damaged_learned()? {
