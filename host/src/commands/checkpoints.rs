@@ -1,6 +1,5 @@
 //! `mobula checkpoints`: what is kept, whether it is whole, and how to take it elsewhere.
 
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 

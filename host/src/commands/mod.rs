@@ -8,7 +8,6 @@ pub(crate) mod plugin;
 pub(crate) mod run;
 pub(crate) mod runs;
 
-use std::io::Write as _;
 use std::path::Path;
 
 use anyhow::Context as _;
