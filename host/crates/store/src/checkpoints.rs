@@ -388,7 +388,7 @@ impl Store {
         let query = "SELECT COUNT(*), COALESCE(SUM(len) FILTER (WHERE EXISTS (
                 SELECT 1 FROM piece other WHERE other.chunk = chunk.id
                 AND other.checkpoint <> ?1)), 0),
-            COALESCE(SUM(len) FILTER (WHERE content IS NULL), 0)
+            COALESCE(SUM(len) FILTER (WHERE typeof(content) = 'null'), 0)
             FROM piece JOIN chunk ON chunk.id = piece.chunk WHERE checkpoint = ?1";
         let read = |row: &rusqlite::Row<'_>| {
             let [chunks, shared_bytes, file_bytes] =

@@ -211,15 +211,15 @@ pub(crate) struct Chunk {
     pub(crate) inline: bool,
 }
 
-/// The chunk of a hash.
+/// The chunk of a hash. SQLite does not read a content for its type, while it would for `IS NULL`.
 pub(crate) fn find(db: &Connection, hash: &Hash) -> rusqlite::Result<Option<Chunk>> {
-    let query = "SELECT id, hash, len, content IS NOT NULL FROM chunk WHERE hash = ?1";
+    let query = "SELECT id, hash, len, typeof(content) <> 'null' FROM chunk WHERE hash = ?1";
     db.prepare_cached(query)?.query_row([hash], read).optional()
 }
 
 /// The chunks of a checkpoint, in order.
 pub(crate) fn of(db: &Connection, checkpoint: &str) -> rusqlite::Result<Vec<Chunk>> {
-    let query = "SELECT chunk.id, hash, len, content IS NOT NULL FROM piece
+    let query = "SELECT chunk.id, hash, len, typeof(content) <> 'null' FROM piece
         JOIN chunk ON chunk.id = piece.chunk WHERE checkpoint = ?1 ORDER BY number";
     crate::open::rows(db, query, [checkpoint], read)
 }

@@ -102,6 +102,11 @@ impl Store {
         for (table, parent) in self.rows(query, [], read)? {
             found.faults.push(format!("table {table} names what is not in table {parent}"));
         }
+        let query = "SELECT DISTINCT checkpoint FROM piece
+            WHERE NOT EXISTS (SELECT 1 FROM chunk WHERE chunk.id = piece.chunk)";
+        for id in self.rows(query, [], |row| row.get::<_, String>(0))? {
+            found.faults.push(format!("checkpoint {id} names a chunk that is not there"));
+        }
         for run in self.runs()? {
             let history = self.run_pipeline(&run.run).and_then(|_| self.events(&run.run, 0));
             match history {
