@@ -30,7 +30,7 @@ pub(crate) enum Command {
     /// Build, inspect and keep plugins.
     #[command(subcommand)]
     Plugin(PluginCommand),
-    /// List, verify and export checkpoints.
+    /// List, verify, pin, export and import checkpoints.
     #[command(subcommand)]
     Checkpoints(CheckpointsCommand),
     /// The trainer alone.
@@ -164,23 +164,48 @@ pub(crate) enum CheckpointsCommand {
         #[arg(long)]
         run: Option<String>,
     },
-    /// One checkpoint.
-    Show { checkpoint: String },
-    /// Read every checkpoint back and check its digest.
+    /// All there is to know of one checkpoint.
+    Show {
+        #[arg(help = CHECKPOINT_HELP)]
+        checkpoint: String,
+    },
+    /// Read everything back and check it: pages, rows, chunks, files.
     Verify {
-        /// Of one run only.
+        /// The checkpoints of one run only.
         #[arg(long)]
         run: Option<String>,
     },
-    /// Write a trainer's checkpoint as a safetensors file.
+    /// Write a checkpoint as a safetensors file: the weights of a trainer, or the tensors of a task's output.
     Export {
-        /// The checkpoint's id.
+        #[arg(help = CHECKPOINT_HELP)]
         checkpoint: String,
         /// Where to write it.
         #[arg(short, long, value_name = "FILE")]
         output: PathBuf,
+        /// The whole state as it is, to be imported elsewhere.
+        #[arg(long)]
+        state: bool,
     },
-    /// Drop checkpoints that nothing needs: of runs that succeeded all but the newest, and damaged ones.
+    /// Keep a safetensors file, or an exported state, as a pinned checkpoint of no run.
+    Import {
+        /// The file.
+        file: PathBuf,
+        /// What to call it; the file's name when not said.
+        #[arg(long)]
+        name: Option<String>,
+    },
+    /// Keep a checkpoint whatever `gc` and the retention of its run say.
+    Pin {
+        #[arg(help = CHECKPOINT_HELP)]
+        checkpoint: String,
+    },
+    /// Let a pinned checkpoint go when its time comes.
+    Unpin {
+        #[arg(help = CHECKPOINT_HELP)]
+        checkpoint: String,
+    },
+    /// Drop checkpoints that nothing needs: of runs that succeeded all but the newest and best of each actor,
+    /// and damaged ones; pinned ones stay. Gives the space back to the disk.
     Gc {
         /// Only say what would go.
         #[arg(long)]
@@ -221,6 +246,7 @@ pub(crate) enum ModelCommand {
     },
 }
 
+const CHECKPOINT_HELP: &str = "The checkpoint's id, its beginning, or `last`";
 const MODEL_HELP: &str =
     "A preset (cifar10-664k, strided-593k, plain-667k) or a network file, whose name ends in .toml";
 

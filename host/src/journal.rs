@@ -176,3 +176,65 @@ fn failure(error: StoreError) -> Failure {
     };
     Failure::new(kind, error.to_string())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use mobula_contract::{Level, Pipeline, StageRef};
+    use mobula_store::NewRun;
+
+    use super::*;
+
+    fn line(text: &str) -> RunEvent {
+        let stage = StageRef { name: "s".to_owned(), index: 0, repeated: false };
+        let body = EventBody::Log { stage, level: Level::Info, message: text.to_owned() };
+        RunEvent { at_s: 0.0, body }
+    }
+
+    #[test]
+    fn a_run_goes_on_while_the_disk_is_full_and_loses_no_event() {
+        let home = tempfile::tempdir().unwrap();
+        let store = Store::open(home.path()).unwrap();
+        let run = RunId::new(1, 1);
+        let checkpoint = CheckpointPlan::default();
+        let pipeline = Pipeline {
+            name: "p".to_owned(),
+            seed: 0,
+            stages: Vec::new(),
+            actors: Vec::new(),
+            checkpoint: checkpoint.clone(),
+        };
+        store.create_run(&NewRun { id: &run, pipeline: &pipeline }).unwrap();
+        let told = Arc::new(Mutex::new(Vec::new()));
+        let heard = Arc::clone(&told);
+        let tell = Box::new(move |text: &str| heard.lock().unwrap().push(text.to_owned()));
+        let mut journal = StoreJournal::open(&store, &run, &checkpoint, tell).unwrap();
+        journal.record(&[line("first")]).unwrap();
+        // Not a page more than there is.
+        journal.store.limit_bytes(65_536).unwrap();
+        let long = "x".repeat(1 << 20);
+        for text in [&long, "third", "fourth"] {
+            journal.record(&[line(text)]).unwrap();
+        }
+        let stage = StageRef { name: "s".to_owned(), index: 0, repeated: false };
+        let id = CheckpointId::new(&run, 1);
+        let (actor, position, bytes, blocking_s) = (Some("a"), 1, &[1, 2, 3][..], 0.0);
+        let save = || Save { id: &id, stage: &stage, actor, position, bytes, blocking_s };
+        let refused = journal.save(save()).unwrap_err();
+        assert!(refused.message.contains("no room left"), "{refused}");
+        journal.store.limit_bytes(1 << 40).unwrap();
+        journal.save(save()).unwrap();
+        journal.record(&[line("fifth")]).unwrap();
+        drop(journal);
+        let events = store.events(&run, 0).unwrap();
+        let lines = events.into_iter().map(|(_, event)| match event.body {
+            EventBody::Log { message, .. } => message,
+            other => panic!("{other:?}"),
+        });
+        assert_eq!(lines.collect::<Vec<_>>(), ["first", &long, "third", "fourth", "fifth"]);
+        let told = told.lock().unwrap();
+        assert!(told[0].contains("nothing of it is saved: no room left"), "{told:?}");
+        assert!(told[1].contains("is written again (3 events had waited)"), "{told:?}");
+    }
+}

@@ -97,7 +97,7 @@ fn states_that_fit_nothing_are_named_before_anything_runs() {
 fn a_machine_that_goes_away_leaves_a_run_with_its_last_epoch_saved() {
     let mobula = Mobula::new();
     let long =
-        tiny_args(&["--notice", "3", "--set", "stage.train.repeat=3000", ADAPTIVE[0], ADAPTIVE[1]]);
+        tiny_args(&["--notice", "1", "--set", "stage.train.repeat=700", ADAPTIVE[0], ADAPTIVE[1]]);
     let child =
         mobula.command(&long).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let pid = rustix::process::Pid::from_child(&child);
@@ -122,4 +122,30 @@ fn a_machine_that_goes_away_leaves_a_run_with_its_last_epoch_saved() {
     let resumed = mobula.run(&["runs", "resume", "last", "--json"]).json();
     let whole = Mobula::new().run(&long).json();
     assert_eq!(digests(&resumed), digests(&whole));
+}
+
+#[test]
+fn the_best_is_kept_beside_the_newest() {
+    let mobula = Mobula::new();
+    let set = |set| ["--set", set];
+    let args = [
+        set("checkpoint.keep=1"),
+        set("checkpoint.best=val_loss"),
+        set("checkpoint.policy=always"),
+    ];
+    let report = mobula.tiny(args.as_flattened()).json();
+    let loss = |stage: &Json| stage["outputs"]["val_loss"].as_f64();
+    let stages = report["stages"].as_array().unwrap().iter();
+    let saved = report["checkpoints"].as_array().unwrap();
+    let was_saved = |stage: &&Json| {
+        saved.iter().any(|saved| saved["stage"] == "train" && saved["index"] == stage["index"])
+    };
+    let trained = stages.filter(|stage| stage["name"] == "train").filter(was_saved);
+    let best = trained.min_by(|a, b| loss(a).partial_cmp(&loss(b)).unwrap()).unwrap();
+    let kept = mobula.run(&["checkpoints", "list", "--json"]).json();
+    let kept = kept["checkpoints"].as_array().unwrap();
+    let of_trainer: Vec<&Json> = kept.iter().filter(|c| c["actor"] == "trainer").collect();
+    assert!(of_trainer.len() <= 2, "{kept:#?}");
+    let found = of_trainer.iter().find(|c| c["index"] == best["index"]).expect("the best one");
+    assert_eq!(found["metric"].as_f64(), loss(best));
 }

@@ -8,17 +8,24 @@ pub(crate) mod plugin;
 pub(crate) mod run;
 pub(crate) mod runs;
 
-use std::io::Write as _;
 use std::path::Path;
 
 use anyhow::Context as _;
 
 /// Writes a file whole or not at all.
 pub(crate) fn write_file(file: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+    write_file_with(file, |part| Ok(part.write_all(bytes)?))
+}
+
+/// As [`write_file`], with what `write` gives it.
+pub(crate) fn write_file_with(
+    file: &Path,
+    write: impl FnOnce(&mut dyn std::io::Write) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
     let folder = file.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let write = || {
         let mut part = tempfile::NamedTempFile::new_in(folder)?;
-        part.write_all(bytes)?;
+        write(part.as_file_mut())?;
         part.persist(file)?;
         anyhow::Ok(())
     };

@@ -15,7 +15,7 @@ use anyhow::{Result, bail};
 use crate::run::cargo;
 
 const USAGE: &str = "usage: cargo xtask setup | plugins | demo | test \
-    | bench core [--peers [--quick] [--json FILE]] | kernels | recipe [MODEL] [EPOCHS] \
+    | bench core [--peers [--quick] [--json FILE]] | checkpoint [--quick] [--json FILE] [--dir DIR] | kernels | recipe [MODEL] [EPOCHS] \
     | trainer [--peers [--quick] [--curve] [--json FILE]]";
 
 fn main() -> Result<()> {
@@ -36,6 +36,7 @@ fn main() -> Result<()> {
         ["bench", "core", ref options @ ..] if options.contains(&"--peers") => {
             costs::bench(options)
         }
+        ["bench", "checkpoint", ref rest @ ..] => example("mobula-store", "bench", rest),
         ["bench", "kernels"] => example("mobula-kernels", "layers", &[]),
         ["bench", "recipe", ref rest @ ..] => example("mobula-trainer", "recipe", rest),
         ["bench", "trainer"] => example("mobula-trainer", "bench", &[]),

@@ -132,6 +132,17 @@ pub struct CheckpointRow {
     pub root: String,
 }
 
+/// How a checkpoint lies in the store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Parts {
+    /// Chunks that make it.
+    pub chunks: u64,
+    /// Bytes of chunks that other checkpoints have too.
+    pub shared_bytes: u64,
+    /// Bytes that are in files beside the database.
+    pub file_bytes: u64,
+}
+
 impl CheckpointRow {
     /// Whose state it holds.
     #[must_use]
@@ -370,6 +381,21 @@ impl Store {
             "{COLUMNS} WHERE ?1 IS NULL OR run = ?1 ORDER BY created_ms DESC, run DESC, number DESC"
         );
         self.rows(&query, [run.map(RunId::as_str)], read)
+    }
+
+    /// How a checkpoint lies in the store.
+    pub fn parts(&self, id: &CheckpointId) -> Result<Parts, StoreError> {
+        let query = "SELECT COUNT(*), COALESCE(SUM(len) FILTER (WHERE EXISTS (
+                SELECT 1 FROM piece other WHERE other.chunk = chunk.id
+                AND other.checkpoint <> ?1)), 0),
+            COALESCE(SUM(len) FILTER (WHERE typeof(content) = 'null'), 0)
+            FROM piece JOIN chunk ON chunk.id = piece.chunk WHERE checkpoint = ?1";
+        let read = |row: &rusqlite::Row<'_>| {
+            let [chunks, shared_bytes, file_bytes] =
+                [row.get::<_, i64>(0)?, row.get(1)?, row.get(2)?].map(i64::cast_unsigned);
+            Ok(Parts { chunks, shared_bytes, file_bytes })
+        };
+        self.read(|db| Ok(db.query_row(query, [id.as_str()], read)?))
     }
 
     /// Has a checkpoint kept whatever the retention says, or no longer.

@@ -4,8 +4,10 @@
 //! of the hashes of the chunks, and each byte is hashed once. Chunks are equal when their bytes and
 //! their places are.
 
+use std::collections::{BTreeMap, VecDeque};
 use std::io::Read;
-use std::sync::mpsc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread;
 
 use blake3::Hasher;
@@ -18,8 +20,6 @@ use crate::open::Store;
 /// Bytes of a chunk in the database: large enough that rows do not count, small enough that SQLite's
 /// copies of it stay in the processor's cache. A power of two, as the hashes need.
 pub(crate) const CHUNK_BYTES: usize = 1 << 20;
-/// Hashes that may be ready before their chunks are written.
-const AHEAD: usize = 8;
 
 pub(crate) type Hash = [u8; 32];
 
@@ -36,9 +36,7 @@ pub(crate) struct Tree {
 impl Tree {
     /// The next chunk.
     pub(crate) fn push(&mut self, chunk: &[u8]) -> &Hash {
-        let mut hasher = hasher_at(self.bytes);
-        hasher.update(chunk);
-        self.push_hashed(&hasher, chunk.len() as u64)
+        self.push_hashed(&hashed(self.bytes, chunk), chunk.len() as u64)
     }
 
     /// The next chunk, which a hasher for its place has taken in.
@@ -84,7 +82,8 @@ fn left_of(count: usize) -> usize {
     count.next_power_of_two() / 2
 }
 
-fn merged(hashes: &[Hash]) -> Hash {
+/// The hash of a part of a tree, of those of its chunks.
+pub(crate) fn merged(hashes: &[Hash]) -> Hash {
     match hashes {
         [only] => *only,
         _ => {
@@ -94,42 +93,111 @@ fn merged(hashes: &[Hash]) -> Hash {
     }
 }
 
-/// Cuts bytes into chunks of `size`, and has each kept when its hash is known. A thread hashes the
-/// next ones meanwhile.
+/// The hash of a chunk that begins there.
+fn hashed(offset: u64, chunk: &[u8]) -> Hasher {
+    let mut hasher = hasher_at(offset);
+    hasher.update(chunk);
+    hasher
+}
+
+/// Cuts bytes into chunks of `size`, and has each kept when its hash is known. Another thread hashes from the end
+/// meanwhile, so that the two meet somewhere, and neither waits for the other to be given a processor.
 pub(crate) fn cut<E>(
     bytes: &[u8],
     size: usize,
     mut keep: impl FnMut(&[u8], &Hash) -> Result<(), E>,
 ) -> Result<Tree, E> {
-    let mut tree = Tree::default();
-    if bytes.len() <= size {
-        if !bytes.is_empty() {
-            keep(bytes, tree.push(bytes))?;
-        }
-        return Ok(tree);
-    }
+    let chunks: Vec<&[u8]> = bytes.chunks(size).collect();
+    let taken: Vec<AtomicBool> = chunks.iter().map(|_| AtomicBool::new(false)).collect();
+    let (send, ready) = mpsc::channel();
     thread::scope(|scope| {
-        let (send, ready) = mpsc::sync_channel(AHEAD);
-        let hash_all = move || {
-            for (number, chunk) in (0_u64..).zip(bytes.chunks(size)) {
-                let mut hasher = hasher_at(number * size as u64);
-                hasher.update(chunk);
-                if send.send(hasher).is_err() {
+        let (theirs, marks) = (&chunks, &taken);
+        let from_end = move || {
+            for number in (1..theirs.len()).rev() {
+                if marks[number].swap(true, Ordering::Relaxed) {
+                    return;
+                }
+                let hasher = hashed((number * size) as u64, theirs[number]);
+                if send.send((number, hasher)).is_err() {
                     return;
                 }
             }
         };
-        let spawned = thread::Builder::new().name("hash".to_owned()).spawn_scoped(scope, hash_all);
-        for chunk in bytes.chunks(size) {
-            let hash = match spawned.is_ok().then(|| ready.recv()) {
-                Some(Ok(hasher)) => tree.push_hashed(&hasher, chunk.len() as u64),
-                // There is no thread to be had: it takes longer.
-                _ => tree.push(chunk),
+        if chunks.len() > 1 {
+            // Where there is no thread to be had, it takes longer.
+            let builder = thread::Builder::new().name("hash".to_owned());
+            let _ = builder.spawn_scoped(scope, from_end);
+        }
+        let (mut tree, mut known) = (Tree::default(), BTreeMap::new());
+        for (number, chunk) in chunks.iter().enumerate() {
+            let len = chunk.len() as u64;
+            let hash = if taken[number].swap(true, Ordering::Relaxed) {
+                while !known.contains_key(&number) {
+                    let (number, hasher) = ready.recv().expect("who takes a chunk hashes it");
+                    known.insert(number, hasher);
+                }
+                tree.push_hashed(&known[&number], len)
+            } else {
+                tree.push_hashed(&hashed((number * size) as u64, chunk), len)
             };
             keep(chunk, hash)?;
         }
         Ok(tree)
     })
+}
+
+/// Hashes of pieces of chunks, each of [`CHUNK_BYTES`] but for the last of a chunk, while they are being
+/// read: by another thread, and at the end by the reader too.
+pub(crate) struct Pieces<'a> {
+    queue: Mutex<Queue<'a>>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct Queue<'a> {
+    /// Where each begins, and its bytes.
+    pieces: VecDeque<(u64, &'a [u8])>,
+    ended: bool,
+}
+
+impl<'a> Pieces<'a> {
+    pub(crate) fn new() -> Self {
+        Self { queue: Mutex::default(), changed: Condvar::new() }
+    }
+
+    pub(crate) fn push(&self, offset: u64, piece: &'a [u8]) {
+        self.lock().pieces.push_back((offset, piece));
+        self.changed.notify_one();
+    }
+
+    /// There will be no more.
+    pub(crate) fn end(&self) {
+        self.lock().ended = true;
+        self.changed.notify_all();
+    }
+
+    /// Hashes until there are no more. Gives where each piece begins, and its hash.
+    pub(crate) fn work(&self) -> Vec<(u64, Hash)> {
+        let mut done = Vec::new();
+        loop {
+            let mut queue = self.lock();
+            let (offset, piece) = loop {
+                match queue.pieces.pop_front() {
+                    Some(piece) => break piece,
+                    None if queue.ended => return done,
+                    None => {
+                        queue = self.changed.wait(queue).unwrap_or_else(PoisonError::into_inner)
+                    }
+                }
+            };
+            drop(queue);
+            done.push((offset, hashed(offset, piece).finalize_non_root()));
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Queue<'a>> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// A chunk that is there.
@@ -143,15 +211,15 @@ pub(crate) struct Chunk {
     pub(crate) inline: bool,
 }
 
-/// The chunk of a hash.
+/// The chunk of a hash. SQLite does not read a content for its type, while it would for `IS NULL`.
 pub(crate) fn find(db: &Connection, hash: &Hash) -> rusqlite::Result<Option<Chunk>> {
-    let query = "SELECT id, hash, len, content IS NOT NULL FROM chunk WHERE hash = ?1";
+    let query = "SELECT id, hash, len, typeof(content) <> 'null' FROM chunk WHERE hash = ?1";
     db.prepare_cached(query)?.query_row([hash], read).optional()
 }
 
 /// The chunks of a checkpoint, in order.
 pub(crate) fn of(db: &Connection, checkpoint: &str) -> rusqlite::Result<Vec<Chunk>> {
-    let query = "SELECT chunk.id, hash, len, content IS NOT NULL FROM piece
+    let query = "SELECT chunk.id, hash, len, typeof(content) <> 'null' FROM piece
         JOIN chunk ON chunk.id = piece.chunk WHERE checkpoint = ?1 ORDER BY number";
     crate::open::rows(db, query, [checkpoint], read)
 }

@@ -22,7 +22,7 @@ mod runs;
 mod tend;
 mod verify;
 
-pub use checkpoints::{Better, CheckpointRow, Metric, NewCheckpoint, Saved, Subject};
+pub use checkpoints::{Better, CheckpointRow, Metric, NewCheckpoint, Parts, Saved, Subject};
 pub use error::StoreError;
 pub use files::{Disk, Entry, Files, NewFile, WRITE_BYTES_MAX};
 pub use learned::Learned;

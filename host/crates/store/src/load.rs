@@ -1,20 +1,17 @@
 //! How checkpoints are read: every chunk and the root are checked, and what does not prove good is set aside, with
 //! the reason, while the next older one is tried.
 
+use std::collections::BTreeMap;
 use std::io::Read;
-use std::sync::mpsc;
 use std::thread;
 
 use mobula_contract::{CheckpointId, RunId};
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use crate::checkpoints::{COLUMNS, CheckpointRow, HINT, Subject, of_subject, read, root};
-use crate::chunks::{self, CHUNK_BYTES, Chunk, Hash, Tree, hasher_at};
+use crate::chunks::{self, CHUNK_BYTES, Chunk, Hash, Pieces, Tree, hasher_at, merged};
 use crate::error::{StoreError, Trouble};
 use crate::open::{Store, snapshot};
-
-/// Pieces that may be read before they are hashed.
-const AHEAD: usize = 8;
 
 /// A checkpoint that could not be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -119,29 +116,41 @@ impl Store {
     fn read_whole(&self, db: &Connection, plan: &Plan) -> Result<Vec<u8>, Trouble> {
         let len = usize::try_from(plan.row.bytes).expect("the root was checked");
         let mut bytes = vec![0; len];
-        let lens: Vec<u64> = plan.chunks.iter().map(|chunk| chunk.len).collect();
-        let hashes = thread::scope(|scope| {
-            let (send, pieces) = mpsc::sync_channel::<&[u8]>(AHEAD);
-            let hash = move || hash_pieces(&lens, &pieces);
+        let pieces = Pieces::new();
+        let hashes: BTreeMap<u64, Hash> = thread::scope(|scope| {
             let builder = thread::Builder::new().name("hash".to_owned());
-            let hasher = builder.spawn_scoped(scope, hash).map_err(StoreError::io(&self.home))?;
-            let mut rest = &mut bytes[..];
-            for chunk in &plan.chunks {
-                let size = usize::try_from(chunk.len).expect("the root was checked");
-                let (part, later) = rest.split_at_mut(size);
-                rest = later;
-                let mut from = self.start(db, plan, chunk)?;
-                for piece in part.chunks_mut(CHUNK_BYTES) {
-                    self.fill(plan, chunk, &mut *from, piece)?;
-                    send.send(piece).expect("the hasher lives as long as there is something");
+            // Where there is no thread to be had, this one hashes everything at the end.
+            let other = (len > CHUNK_BYTES).then(|| builder.spawn_scoped(scope, || pieces.work()));
+            let (mut rest, mut at) = (&mut bytes[..], 0);
+            let mut read = || {
+                for chunk in &plan.chunks {
+                    let size = usize::try_from(chunk.len).expect("the root was checked");
+                    let mut from = self.start(db, plan, chunk)?;
+                    let (part, later) = std::mem::take(&mut rest).split_at_mut(size);
+                    rest = later;
+                    for piece in part.chunks_mut(CHUNK_BYTES) {
+                        self.fill(plan, chunk, &mut *from, piece)?;
+                        pieces.push(at, piece);
+                        at += piece.len() as u64;
+                    }
+                    self.finish(plan, chunk, &mut *from)?;
                 }
-                self.finish(plan, chunk, &mut *from)?;
+                Ok::<_, Trouble>(())
+            };
+            let ended = read();
+            pieces.end();
+            let mut hashes = pieces.work();
+            if let Some(Ok(other)) = other {
+                hashes.extend(other.join().expect("hashing does not fail"));
             }
-            drop(send);
-            Ok::<_, Trouble>(hasher.join().expect("hashing does not fail"))
+            ended.map(|()| hashes.into_iter().collect())
         })?;
-        for ((number, chunk), found) in (0_u64..).zip(&plan.chunks).zip(&hashes) {
-            check(plan, number, chunk, found)?;
+        let mut at = 0;
+        for (number, chunk) in (0_u64..).zip(&plan.chunks) {
+            let of_chunk: Vec<Hash> =
+                hashes.range(at..at + chunk.len).map(|(_, hash)| *hash).collect();
+            check(plan, number, chunk, &merged(&of_chunk))?;
+            at += chunk.len;
         }
         Ok(bytes)
     }
@@ -224,22 +233,6 @@ impl Store {
 fn is_of_disk(error: &rusqlite::Error) -> bool {
     use rusqlite::ErrorCode::{CannotOpen, SystemIoFailure};
     matches!(error.sqlite_error_code(), Some(SystemIoFailure | CannotOpen))
-}
-
-/// The hash of each chunk, whose bytes come in pieces.
-fn hash_pieces(lens: &[u64], pieces: &mpsc::Receiver<&[u8]>) -> Vec<Hash> {
-    let mut tree = Tree::default();
-    for len in lens {
-        let (mut hasher, mut left) = (hasher_at(tree.len()), *len);
-        while left > 0 {
-            // The reader gave up.
-            let Ok(piece) = pieces.recv() else { return tree.hashes().to_vec() };
-            hasher.update(piece);
-            left -= piece.len() as u64;
-        }
-        tree.push_hashed(&hasher, *len);
-    }
-    tree.hashes().to_vec()
 }
 
 /// The row and the chunks, which belong together.

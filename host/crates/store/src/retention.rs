@@ -114,10 +114,12 @@ impl Store {
             let chunks = chunks::of(db, id.as_str())?;
             db.prepare_cached("DELETE FROM checkpoint WHERE id = ?1")?.execute([id.as_str()])?;
             for chunk in chunks {
-                let query = "DELETE FROM chunk WHERE id = ?1
-                    AND NOT EXISTS (SELECT 1 FROM piece WHERE chunk = ?1)";
-                let lost = db.prepare_cached(query)?.execute([chunk.id])?;
-                if lost > 0 && !chunk.inline {
+                let query = "SELECT EXISTS (SELECT 1 FROM piece WHERE chunk = ?1)";
+                if db.prepare_cached(query)?.query_row([chunk.id], |row| row.get(0))? {
+                    continue;
+                }
+                db.prepare_cached("DELETE FROM chunk WHERE id = ?1")?.execute([chunk.id])?;
+                if !chunk.inline {
                     files.push(self.blob(&chunk.hash));
                 }
             }

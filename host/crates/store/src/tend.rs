@@ -17,6 +17,9 @@ use crate::open::{OpenOptions, Store, move_log, pragma};
 pub const LOG_BYTES_MAX: u64 = 128 << 20;
 /// Beside the bytes of a checkpoint: rows, inner pages, and events of others.
 const LOG_BYTES_SPARE: u64 = 8 << 20;
+/// From here on the log is moved in a pause. A shorter one is not worth it: the save that begins the log anew
+/// has to make its beginning durable first.
+const LOG_BYTES_WORTH: u64 = 16 << 20;
 /// From here on the log is moved although saves follow each other without a pause.
 const LOG_BYTES_MUCH: u64 = 48 << 20;
 /// A pause this long is one.
@@ -83,7 +86,10 @@ impl Keeper {
                         Err(RecvTimeoutError::Disconnected) => break true,
                     }
                 };
-                let _ = store.tend();
+                let worth = store.log_bytes().is_ok_and(|bytes| bytes > LOG_BYTES_WORTH);
+                if worth || ended {
+                    let _ = store.tend();
+                }
                 if ended {
                     return;
                 }

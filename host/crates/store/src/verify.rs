@@ -1,5 +1,7 @@
 //! Reads everything there is and names what is wrong: pages, rows, chunks, files.
 
+use std::fmt;
+
 use mobula_contract::{CheckpointId, RunId};
 
 use crate::blobs::is_named;
@@ -20,6 +22,16 @@ pub struct Finding {
     pub detail: String,
     /// The newest older one of the same subject that is good, which is used instead.
     pub instead: Option<CheckpointId>,
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "checkpoint {} is damaged: {}: ", self.id, self.detail)?;
+        match &self.instead {
+            Some(instead) => write!(f, "{instead} is used instead"),
+            None => f.write_str("there is no older one to be used instead"),
+        }
+    }
 }
 
 /// What a verification found.
@@ -89,6 +101,11 @@ impl Store {
             |row: &rusqlite::Row<'_>| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?));
         for (table, parent) in self.rows(query, [], read)? {
             found.faults.push(format!("table {table} names what is not in table {parent}"));
+        }
+        let query = "SELECT DISTINCT checkpoint FROM piece
+            WHERE NOT EXISTS (SELECT 1 FROM chunk WHERE chunk.id = piece.chunk)";
+        for id in self.rows(query, [], |row| row.get::<_, String>(0))? {
+            found.faults.push(format!("checkpoint {id} names a chunk that is not there"));
         }
         for run in self.runs()? {
             let history = self.run_pipeline(&run.run).and_then(|_| self.events(&run.run, 0));

@@ -50,7 +50,7 @@ fn save(store: &Store, run: &RunId, number: u64, bytes: &[u8]) -> Result<String,
     Ok(store.save_checkpoint(&new, &Retention::default())?.digest)
 }
 
-fn newest(store: &Store, run: &RunId) -> (CheckpointRow, Vec<u8>) {
+fn newest_good(store: &Store, run: &RunId) -> (CheckpointRow, Vec<u8>) {
     store.newest_valid(run, Subject::Actor("trainer")).unwrap().found.unwrap()
 }
 
@@ -89,16 +89,16 @@ fn a_damaged_checkpoint_is_set_aside_for_the_one_before() {
     }
     let db = rusqlite::Connection::open(home.path().join("mobula.db")).unwrap();
     let newest = CheckpointId::new(&run, 3);
-    let flip = "UPDATE chunk SET content = CAST(x'00' || substr(content, 2) AS BLOB)
-        WHERE checkpoint = ?1 AND number = 1";
+    let flip = "UPDATE chunk SET content = CAST(x'00' || substr(content, 2) AS BLOB) WHERE id =
+        (SELECT chunk FROM piece WHERE checkpoint = ?1 AND number = 1)";
     assert_eq!(db.execute(flip, [newest.as_str()]).unwrap(), 1);
-    let lose = "DELETE FROM chunk WHERE checkpoint = ?1 AND number = 2";
+    let lose = "DELETE FROM piece WHERE checkpoint = ?1 AND number = 2";
     assert_eq!(db.execute(lose, [CheckpointId::new(&run, 2).as_str()]).unwrap(), 1);
 
-    let (row, bytes) = newest(&store, &run);
+    let (row, bytes) = newest_good(&store, &run);
     assert_eq!((row.position, bytes), (1, pattern(3 << 20, 1)));
     let damaged = store.checkpoint(newest.as_str()).unwrap().damaged.unwrap();
-    assert!(damaged.contains("instead of"), "{damaged}");
+    assert!(damaged.contains("chunk 1 has the hash"), "{damaged}");
     save(&store, &run, 4, b"later").unwrap();
     assert!(store.checkpoints(Some(&run)).unwrap().len() >= 3, "damaged ones do not count");
     let freed = store.collect(false).unwrap();
@@ -231,7 +231,7 @@ fn a_full_disk_is_named_and_loses_nothing() {
     store.limit_bytes(3 << 20).unwrap();
     let error = save(&store, &run, 2, &pattern(8 << 20, 2)).unwrap_err();
     assert!(matches!(error, StoreError::Full { .. }), "{error}");
-    let (row, bytes) = newest(&store, &run);
+    let (row, bytes) = newest_good(&store, &run);
     assert_eq!((row.position, bytes), (1, pattern(1 << 20, 1)));
     store.append(&run, &[started()]).unwrap();
 }
