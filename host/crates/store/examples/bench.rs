@@ -63,7 +63,7 @@ fn main() {
         rows.push(measure(home.path(), size, rounds, goal));
     }
     println!(
-        "medians of rounds in turn; ratio: median of each round's; quiet: of the shortest times, where others use the machine; move: the log into the database, between saves, mean; \
+        "medians of rounds in turn; ratio: median of each round's; quiet: of the shortest times, where others use the machine; move: the log into the database and old files away, between saves, mean; \
          restore: checked, beside the slower of reading and hashing; again: the same bytes once more"
     );
     if let Some(file) = after("--json") {
@@ -126,7 +126,7 @@ fn measure(home: &Path, size: usize, rounds: usize, goal: f64) -> serde_json::Va
         let (saved, id) = save(&bytes);
         let raw = raw.unwrap_or_else(|| write_raw(&home, &bytes));
         let tend = timed(|| {
-            if store.log_bytes().unwrap() > MOVED_FROM {
+            if store.log_bytes().unwrap() > MOVED_FROM || size > 64 {
                 store.tend().unwrap();
             }
         });
