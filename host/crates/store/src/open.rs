@@ -189,7 +189,7 @@ impl Store {
     ) -> Result<T, StoreError> {
         let _turn = self.turn()?;
         self.resolve_doubt()?;
-        let result = self.read(|db| {
+        self.read(|db| {
             let change = || {
                 let changes = Transaction::new_unchecked(db, TransactionBehavior::Immediate)?;
                 let value = write(&changes)?;
@@ -198,11 +198,10 @@ impl Store {
             };
             let result = change();
             if let Err(trouble) = &result {
-                self.doubt.set(self.doubt.get() || Trouble::is_of_disk(trouble));
+                self.doubt.set(self.doubt.get() || trouble.is_of_disk());
             }
             result
-        });
-        result
+        })
     }
 
     /// Puts another connection in the place of the present one.
