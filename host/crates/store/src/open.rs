@@ -196,7 +196,7 @@ impl Store {
                 changes.commit()?;
                 Ok(value)
             };
-            let result = change();
+            let result: Result<T, Trouble> = change();
             if let Err(trouble) = &result {
                 self.doubt.set(self.doubt.get() || trouble.is_of_disk());
             }
