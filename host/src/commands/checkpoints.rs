@@ -102,7 +102,7 @@ fn show(row: &CheckpointRow, store: &Store, output: Output) -> anyhow::Result<()
             ("run", row.run.clone()),
             ("after", Some(format!("{}[{}]", row.stage, row.index))),
             ("of", Some(subject(row))),
-            ("calls", row.actor.as_ref().map(|_| row.position.to_string())),
+            ("holds", row.actor.as_ref().map(|_| format!("{} calls", row.position))),
             ("bytes", Some(shared)),
             ("created", Some(date(row.created_ms))),
             ("state", Some(state(row).to_owned())),

@@ -3,6 +3,7 @@
 //! not be done yet.
 
 use std::collections::BTreeSet;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -10,12 +11,59 @@ use rusqlite::Connection;
 
 use crate::chunks::{self, Hash, Tree, cut};
 use crate::error::StoreError;
-use crate::files::{Entry, write_whole};
+use crate::files::{Entry, Files, NewFile, WRITE_BYTES_MAX};
 use crate::lock::Held;
 use crate::open::{Store, now_ms};
 
+/// Files that are open at one time, at most: processes have 1024 by default.
+const PARTS_MAX: usize = 64;
 /// Tells parts of one process and millisecond apart.
 static PARTS: AtomicU64 = AtomicU64::new(0);
+
+/// Files under names of their own, until they are durable. All are written before the first is synced, so
+/// that the disk has enough to do. What is left when one fails is taken away again.
+struct Parts<'a> {
+    files: &'a dyn Files,
+    /// Each with the name it has, and the one it gets.
+    written: Vec<(Box<dyn NewFile>, PathBuf, PathBuf)>,
+    changed: BTreeSet<PathBuf>,
+}
+
+impl Parts<'_> {
+    fn write(&mut self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+        let folder = path.parent().expect("it is in a folder").to_owned();
+        self.files.make_folder(&folder)?;
+        self.changed.insert(folder);
+        let number = PARTS.fetch_add(1, Ordering::Relaxed);
+        let name = format!("{}-{:x}-{number}.part", std::process::id(), now_ms());
+        let part = path.with_extension(name);
+        let file = self.files.create(&part)?;
+        self.written.push((file, part, path.to_owned()));
+        let (file, ..) = self.written.last_mut().expect("one was pushed");
+        bytes.chunks(WRITE_BYTES_MAX).try_for_each(|piece| file.write(piece))
+    }
+
+    /// Makes what was written durable, and gives each its name.
+    fn settle(&mut self) -> Result<(), StoreError> {
+        for (file, part, _) in &mut self.written {
+            file.sync().map_err(StoreError::io(part))?;
+        }
+        while let Some((_, part, path)) = self.written.last() {
+            self.files.rename(part, path).map_err(StoreError::io(path))?;
+            self.written.pop();
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Parts<'_> {
+    fn drop(&mut self) {
+        for (_, part, _) in &self.written {
+            // The first error is the one to be told; a rest is found by the next collection.
+            let _ = self.files.remove(part);
+        }
+    }
+}
 
 impl Store {
     /// Where the bytes of a chunk are, if a file has them.
@@ -28,27 +76,26 @@ impl Store {
     /// those who write is held.
     pub(crate) fn write_blobs(&self, _use: &Held, bytes: &[u8]) -> Result<(Tree, u64), StoreError> {
         let (files, top) = (&*self.options.files, self.home.join("blobs"));
-        let (mut changed, mut written) = (BTreeSet::new(), 0);
+        let mut parts = Parts { files, written: Vec::new(), changed: BTreeSet::new() };
+        let mut written = 0;
         let tree = cut(bytes, self.options.file_bytes_max, |chunk, hash| {
             let path = self.blob(hash);
             if files.open(&path).is_ok_and(|mut file| chunks::same(&mut *file, chunk)) {
                 return Ok(());
             }
-            let folder = path.parent().expect("it is in a folder").to_owned();
-            files.make_folder(&folder).map_err(StoreError::io(&folder))?;
-            let number = PARTS.fetch_add(1, Ordering::Relaxed);
-            let part = format!("{}-{:x}-{number}.part", std::process::id(), now_ms());
-            let part = path.with_extension(part);
             // Before it is written, so that a later try to remove it knows of it.
             self.leftovers.borrow_mut().push(path.clone());
-            write_whole(files, &part, &path, chunk).map_err(StoreError::io(&path))?;
-            changed.insert(folder);
+            parts.write(&path, chunk).map_err(StoreError::io(&path))?;
             written += chunk.len() as u64;
-            Ok(())
+            match parts.written.len() {
+                PARTS_MAX => parts.settle(),
+                _ => Ok(()),
+            }
         })?;
-        if !changed.is_empty() {
+        parts.settle()?;
+        if !parts.changed.is_empty() {
             // Those above may be new as well.
-            for folder in changed.iter().chain([&top, &self.home]) {
+            for folder in parts.changed.iter().chain([&top, &self.home]) {
                 files.sync_folder(folder).map_err(StoreError::io(folder))?;
             }
         }
@@ -84,7 +131,7 @@ impl Store {
             }
             match files.remove(&path) {
                 Ok(()) => count += 1,
-                Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
+                Err(e) if e.kind() == io::ErrorKind::NotFound => {}
                 Err(e) => return Err(StoreError::io(&path)(e)),
             }
         }

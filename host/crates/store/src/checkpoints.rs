@@ -252,6 +252,10 @@ impl Store {
         keep: &Retention,
     ) -> Result<Saved, StoreError> {
         let long = new.bytes.len() as u64 > self.options.inline_bytes_max;
+        if long {
+            // Of the saves before, if nobody did since; what cannot be removed now goes later.
+            let _ = self.remove_leftovers();
+        }
         let held = long.then(|| self.use_blobs()).transpose()?;
         let in_files = held.as_ref().map(|held| self.write_files(held, new.bytes)).transpose()?;
         if !long {
@@ -278,9 +282,6 @@ impl Store {
             Ok((Saved { digest: tree.digest(), written, dropped }, root))
         })?;
         self.confirm(new, &saved.digest, &root)?;
-        drop(held);
-        // What cannot be removed now is removed later: the save is done.
-        let _ = self.remove_leftovers();
         Ok(saved)
     }
 

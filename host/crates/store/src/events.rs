@@ -36,7 +36,10 @@ impl Store {
                 db.prepare_cached(query)?.execute(params![run.as_str(), last.at_s])?;
             }
             Ok(())
-        })
+        })?;
+        // Files that the save before left: freeing them takes long, and nobody waits for it here.
+        let _ = self.remove_leftovers();
+        Ok(())
     }
 
     /// Events of a run with a number above `after`, with their numbers.

@@ -120,49 +120,27 @@ impl NewFile for DiskFile {
     }
 }
 
-/// Writes `bytes` under `path` so that, whatever happens, there is the whole file or none: beside it under
-/// the name `part`, durable, then renamed. The folder still has to be synced. What is half written
-/// is taken away again.
-pub(crate) fn write_whole(
-    files: &dyn Files,
-    part: &Path,
-    path: &Path,
-    bytes: &[u8],
-) -> io::Result<()> {
-    let write = || {
-        let mut file = files.create(part)?;
-        for piece in bytes.chunks(WRITE_BYTES_MAX) {
-            file.write(piece)?;
-        }
-        file.sync()?;
-        drop(file);
-        files.rename(part, path)
-    };
-    let written = write();
-    if written.is_err() {
-        // The first error is the one to be told; a rest is found by the next collection.
-        let _ = files.remove(part);
-    }
-    written
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn a_file_is_there_whole_or_not_at_all() {
+    fn files_are_written_named_listed_and_removed() {
         let home = tempfile::tempdir().unwrap();
         let (part, path) = (home.path().join("x.part"), home.path().join("x"));
-        let bytes = vec![7; WRITE_BYTES_MAX + 3];
-        write_whole(&Disk, &part, &path, &bytes).unwrap();
+        let mut file = Disk.create(&part).unwrap();
+        file.write(b"by").unwrap();
+        file.write(b"tes").unwrap();
+        file.sync().unwrap();
+        assert!(Disk.create(&part).is_err(), "one that is there");
+        Disk.rename(&part, &path).unwrap();
+        Disk.sync_folder(home.path()).unwrap();
         let mut found = Vec::new();
         Disk.open(&path).unwrap().read_to_end(&mut found).unwrap();
-        assert_eq!(found, bytes);
-        fs::write(&part, b"of another").unwrap();
-        assert!(write_whole(&Disk, &part, &path, b"new").is_err(), "a part that is there");
-        assert_eq!(fs::read(&path).unwrap(), bytes);
-        assert_eq!(Disk.list(home.path()).unwrap().len(), 1);
+        assert_eq!(found, b"bytes");
+        let listed = Disk.list(home.path()).unwrap();
+        assert_eq!(listed, [Entry { path: path.clone(), bytes: 5, folder: false }]);
+        Disk.remove(&path).unwrap();
         assert_eq!(Disk.list(&home.path().join("missing")).unwrap(), []);
         assert!(Disk.free_bytes(home.path()).unwrap() > 0);
     }

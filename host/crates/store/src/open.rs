@@ -189,20 +189,19 @@ impl Store {
     ) -> Result<T, StoreError> {
         let _turn = self.turn()?;
         self.resolve_doubt()?;
-        let result = self.read(|db| {
+        self.read(|db| {
             let change = || {
                 let changes = Transaction::new_unchecked(db, TransactionBehavior::Immediate)?;
                 let value = write(&changes)?;
                 changes.commit()?;
                 Ok(value)
             };
-            let result = change();
+            let result: Result<T, Trouble> = change();
             if let Err(trouble) = &result {
-                self.doubt.set(self.doubt.get() || Trouble::is_of_disk(trouble));
+                self.doubt.set(self.doubt.get() || trouble.is_of_disk());
             }
             result
-        });
-        result
+        })
     }
 
     /// Puts another connection in the place of the present one.

@@ -26,9 +26,10 @@ const LOG_BYTES_MUCH: u64 = 48 << 20;
 const PAUSE: Duration = Duration::from_millis(50);
 
 impl Store {
-    /// Moves the log into the database. Keeps nobody from reading or writing meanwhile; the thread of a
-    /// [`Keeper`] does it.
+    /// Moves the log into the database, and removes files that saves of this store left. Keeps nobody from
+    /// reading or writing meanwhile; the thread of a [`Keeper`] moves the log.
     pub fn tend(&self) -> Result<(), StoreError> {
+        self.remove_leftovers()?;
         self.read(|db| Ok(move_log(db, "PASSIVE")?)).map(drop)
     }
 

@@ -151,6 +151,7 @@ fn long_checkpoints_are_in_files_which_come_and_go_with_them() {
         assert_eq!(store.load_checkpoint(&id).unwrap(), bytes);
         assert_eq!(store.parts(&id).unwrap().file_bytes, (5 << 20) / 2);
     }
+    store.tend().unwrap();
     assert_eq!(count(), 6, "of two checkpoints");
     assert!(files().is_good() && files().orphans.is_empty(), "{:?}", files());
     // The rest of a save that never ended.

@@ -152,6 +152,7 @@ fn play(seed: u64) {
         }
         compare(&store, &runs, &model, seed);
     }
+    store.collect(false).unwrap();
     let found = store.verify(None).unwrap();
     assert!(found.is_good() && found.orphans.is_empty(), "seed {seed}: {found:?}");
 }

@@ -39,7 +39,7 @@ fn child() {
                 let new = of_actor(&id, &run, "a", number, &bytes);
                 store.save_checkpoint(&new, &Retention::default()).unwrap();
                 keeper.nudge();
-                println_acknowledged(&id);
+                acknowledge(&id);
             }
         }
         Err(_) if part == "collect" => {
@@ -63,9 +63,10 @@ fn child() {
     }
 }
 
-fn println_acknowledged(id: &CheckpointId) {
+fn acknowledge(id: &CheckpointId) {
     use std::io::Write as _;
-    writeln!(std::io::stdout(), "acknowledged {id}").unwrap();
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "acknowledged {id}").unwrap();
 }
 
 fn start(home: &Path, part: &str) -> Child {
