@@ -47,28 +47,59 @@ impl Store {
     /// # Errors
     /// [`StoreError::Unreadable`] where an event is not what was written.
     pub fn events(&self, run: &RunId, after: u64) -> Result<Vec<(u64, RunEvent)>, StoreError> {
-        let query =
-            "SELECT number, body, sum FROM event WHERE run = ?1 AND number > ?2 ORDER BY number";
-        let read = |row: &rusqlite::Row<'_>| {
-            Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?, row.get::<_, Option<i64>>(2)?))
-        };
-        let rows = self.rows(query, params![run.as_str(), after.cast_signed()], read)?;
-        let events = rows.into_iter().map(|(number, body, kept)| {
-            let wrong = |detail: String| StoreError::Unreadable {
-                what: "event",
-                id: format!("{run} {number}"),
-                detail,
-            };
-            // Those of version 1 have none.
-            let found = sum(&[run.as_str(), &number.to_string(), &body]);
-            if kept.is_some_and(|kept| kept != found) {
-                return Err(wrong("its text is not the one that was written".to_owned()));
-            }
-            let event = serde_json::from_str(&body).map_err(|e| wrong(e.to_string()))?;
-            Ok((number.cast_unsigned(), event))
-        });
-        events.collect()
+        self.events_page(run, after, usize::MAX)
     }
+
+    /// The first of them, at most `limit`.
+    ///
+    /// # Errors
+    /// [`StoreError::Unreadable`] where an event is not what was written.
+    pub fn events_page(
+        &self,
+        run: &RunId,
+        after: u64,
+        limit: usize,
+    ) -> Result<Vec<(u64, RunEvent)>, StoreError> {
+        let query = "SELECT number, body, sum FROM event WHERE run = ?1 AND number > ?2
+            ORDER BY number LIMIT ?3";
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let after = after.min(u64::MAX >> 1).cast_signed();
+        let rows = self.rows(query, params![run.as_str(), after, limit], row)?;
+        rows.into_iter().map(|row| event(run, row)).collect()
+    }
+
+    /// The last event of a run.
+    ///
+    /// # Errors
+    /// [`StoreError::Unreadable`] where it is not what was written.
+    pub fn last_event(&self, run: &RunId) -> Result<Option<(u64, RunEvent)>, StoreError> {
+        let query = "SELECT number, body, sum FROM event WHERE run = ?1
+            ORDER BY number DESC LIMIT 1";
+        let found = self.rows(query, [run.as_str()], row)?.into_iter().next();
+        found.map(|row| event(run, row)).transpose()
+    }
+}
+
+type Row = (i64, String, Option<i64>);
+
+fn row(row: &rusqlite::Row<'_>) -> rusqlite::Result<Row> {
+    Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+}
+
+/// An event as it was written.
+fn event(run: &RunId, (number, body, kept): Row) -> Result<(u64, RunEvent), StoreError> {
+    let wrong = |detail: String| StoreError::Unreadable {
+        what: "event",
+        id: format!("{run} {number}"),
+        detail,
+    };
+    // Those of version 1 have none.
+    let found = sum(&[run.as_str(), &number.to_string(), &body]);
+    if kept.is_some_and(|kept| kept != found) {
+        return Err(wrong("its text is not the one that was written".to_owned()));
+    }
+    let event = serde_json::from_str(&body).map_err(|e| wrong(e.to_string()))?;
+    Ok((number.cast_unsigned(), event))
 }
 
 /// 63 bits of the digest of some texts, each with its length before it.

@@ -82,10 +82,48 @@ impl Store {
         })
     }
 
+    /// Lets pipelines use a plugin, or not.
+    pub fn enable_plugin(
+        &self,
+        name: &str,
+        version: &str,
+        enabled: bool,
+    ) -> Result<(), StoreError> {
+        let query = "UPDATE plugin SET enabled = ?3 WHERE name = ?1 AND version = ?2";
+        self.write(|db| match db.execute(query, params![name, version, enabled])? {
+            0 => Err(none(name, version).into()),
+            _ => Ok(()),
+        })
+    }
+
+    /// Forgets a plugin, and its component where no other has the same.
+    pub fn remove_plugin(&self, name: &str, version: &str) -> Result<(), StoreError> {
+        let unneeded: Option<String> = self.write(|db| {
+            let query = "DELETE FROM plugin WHERE name = ?1 AND version = ?2 RETURNING digest";
+            let digest: Option<String> =
+                db.query_row(query, [name, version], |row| row.get(0)).optional()?;
+            let digest = digest.ok_or_else(|| none(name, version))?;
+            let query = "SELECT COUNT(*) FROM plugin WHERE digest = ?1";
+            let others: i64 = db.query_row(query, [&digest], |row| row.get(0))?;
+            Ok((others == 0).then_some(digest))
+        })?;
+        let Some(digest) = unneeded else { return Ok(()) };
+        let path = self.plugin_file(&digest);
+        match std::fs::remove_file(&path) {
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(StoreError::io(&path)(e)),
+            _ => Ok(()),
+        }
+    }
+
     /// Where the component of this digest is kept.
     #[must_use]
     pub fn plugin_file(&self, digest: &str) -> PathBuf {
         let name = digest.strip_prefix("blake3:").unwrap_or(digest);
         self.home.join("plugins").join(format!("{name}.wasm"))
     }
+}
+
+fn none(name: &str, version: &str) -> StoreError {
+    let (what, id) = ("plugin", format!("{name}@{version}"));
+    StoreError::NotFound { what, id, hint: "`mobula plugin list` shows those there are" }
 }

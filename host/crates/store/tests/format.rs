@@ -47,7 +47,7 @@ fn a_database_of_version_1_is_upgraded_with_all_that_was_good_in_it() {
     drop(store);
     assert_eq!(pragma(home.path(), "page_size"), 65_536);
     assert_eq!(pragma(home.path(), "auto_vacuum"), 2);
-    assert_eq!(pragma(home.path(), "user_version"), 2);
+    assert_eq!(pragma(home.path(), "user_version"), 3);
 }
 
 #[test]
