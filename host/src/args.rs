@@ -13,6 +13,9 @@ pub(crate) struct Cli {
     /// Folder of the history, the plugins and the compile cache.
     #[arg(long, global = true, env = "MOBULA_HOME", value_name = "DIR")]
     pub(crate) home: Option<PathBuf>,
+    /// Do it on a server instead of this machine, such as http://127.0.0.1:7878 (see `mobula login`).
+    #[arg(long, global = true, env = "MOBULA_SERVER", value_name = "URL")]
+    pub(crate) server: Option<String>,
     /// Print one JSON document instead of prose.
     #[arg(long, global = true)]
     pub(crate) json: bool,
@@ -39,8 +42,117 @@ pub(crate) enum Command {
     /// Make, fetch and look at data sets in the CIFAR-10 layout.
     #[command(subcommand)]
     Data(DataCommand),
+    /// The API and the dashboard, for a browser or a team.
+    Serve(ServeArgs),
+    /// Who shares this machine: tenants, quotas, tokens, folders.
+    #[command(subcommand)]
+    Tenant(TenantCommand),
+    /// Keep the address and a token of a server, for commands with --server.
+    Login(LoginArgs),
     /// What is missing on this machine, and how to get it.
     Doctor,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ServeArgs {
+    /// Where to listen; port 0 takes a free one.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:7878", env = "MOBULA_LISTEN")]
+    pub(crate) listen: std::net::SocketAddr,
+    /// Write the address as JSON into this file once the server listens.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ports_file: Option<PathBuf>,
+    /// A name under which browsers reach the server, NAME or NAME:PORT; may be said more than once.
+    #[arg(long = "host", value_name = "NAME", env = "MOBULA_HOSTS", value_delimiter = ',')]
+    pub(crate) hosts: Vec<String>,
+    /// Browsers come by https, through a proxy: cookies say so.
+    #[arg(long)]
+    pub(crate) https: bool,
+    /// Seconds that runs get to save their state when the server is asked to go.
+    #[arg(long, value_name = "SECONDS", default_value = "20", value_parser = notice)]
+    pub(crate) grace: f64,
+    /// Print the OpenAPI document, and do nothing else.
+    #[arg(long)]
+    pub(crate) openapi: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct LoginArgs {
+    /// The server, such as http://127.0.0.1:7878. The token is read from standard input, or from
+    /// MOBULA_TOKEN.
+    pub(crate) server: String,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum TenantCommand {
+    /// Enter a tenant.
+    Add {
+        /// Small letters, digits and `-`.
+        name: String,
+        #[command(flatten)]
+        quota: QuotaArgs,
+    },
+    /// All tenants.
+    List,
+    /// One tenant: quota, tokens, folders.
+    Show { name: String },
+    /// Say anew what a tenant may use; what is not said stays.
+    Quota {
+        name: String,
+        #[command(flatten)]
+        quota: QuotaArgs,
+    },
+    /// Give a tenant a token, which is printed this once.
+    Token {
+        name: String,
+        /// What it is for.
+        #[arg(long, default_value = "")]
+        label: String,
+        /// After how many days it is no good; never when not said.
+        #[arg(long, value_name = "N")]
+        days: Option<u32>,
+        /// It may administer the server (only of the tenant `default`).
+        #[arg(long)]
+        admin: bool,
+        /// Take this token back instead.
+        #[arg(long, value_name = "ID", conflicts_with_all = ["days", "admin", "label"])]
+        revoke: Option<String>,
+    },
+    /// Let pipelines of a tenant mount a folder, NAME=FOLDER; NAME= takes it back.
+    Mount {
+        name: String,
+        /// NAME=FOLDER
+        grant: String,
+    },
+    /// Remove a tenant with all it has.
+    Remove { name: String },
+    /// What was done, newest first.
+    Audit {
+        #[arg(long, value_name = "N", default_value_t = 50)]
+        limit: usize,
+    },
+}
+
+/// Each a number, or `none` for no limit.
+#[derive(Debug, Args)]
+pub(crate) struct QuotaArgs {
+    /// Runs at one time.
+    #[arg(long, value_name = "N")]
+    pub(crate) runs: Option<String>,
+    /// Processors of all runs together.
+    #[arg(long, value_name = "N")]
+    pub(crate) cpus: Option<String>,
+    /// Memory of all runs together, such as 2GiB.
+    #[arg(long, value_name = "BYTES")]
+    pub(crate) memory: Option<String>,
+    /// Bytes on the disk.
+    #[arg(long, value_name = "BYTES")]
+    pub(crate) stored: Option<String>,
+    /// Bytes of one plugin.
+    #[arg(long, value_name = "BYTES")]
+    pub(crate) upload: Option<String>,
+    /// Requests in a minute.
+    #[arg(long, value_name = "N")]
+    pub(crate) requests: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -73,7 +185,7 @@ pub(crate) struct From {
 }
 
 impl From {
-    fn parse(text: &str) -> Result<Self, String> {
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let usage = || format!("`{text}` is not ACTOR=CHECKPOINT or ACTOR=FILE");
         let (actor, place) = text.split_once('=').ok_or_else(usage)?;
         let (actor, place) = (actor.to_owned(), place.to_owned());

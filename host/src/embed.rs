@@ -53,19 +53,19 @@ pub struct HostConfig {
 pub fn engine(config: &HostConfig) -> anyhow::Result<Engine> {
     let store = home::store(config.home.clone())?;
     let catalogue = Catalogue::open(&store, config.plugin_dir.as_deref())?;
-    engine_over(catalogue, config.cpus, config.memory_bytes)
+    engine_over(Arc::new(catalogue), config.cpus, config.memory_bytes)
 }
 
 /// The same over plugins that were found already.
 pub(crate) fn engine_over(
-    catalogue: Catalogue,
+    catalogue: Arc<Catalogue>,
     cpus: Option<f64>,
     memory_bytes: Option<u64>,
 ) -> anyhow::Result<Engine> {
     if memory_bytes.is_some() {
         allocator::give_back();
     }
-    let stages = Arc::new(HostStages { catalogue: Arc::new(catalogue) });
+    let stages = Arc::new(HostStages { catalogue });
     let config = EngineConfig { memory_bytes, ..EngineConfig::new(stages) };
     let cpus = cpus.unwrap_or(config.cpus);
     Engine::start(EngineConfig { cpus, ..config }).context("cannot start the engine")

@@ -17,7 +17,7 @@ pub(crate) struct Catalogue {
     sandbox: Sandbox,
     folders: Vec<PathBuf>,
     /// Name and file of each pushed plugin, newest first.
-    pushed: Vec<(String, PathBuf)>,
+    pushed: Mutex<Vec<(String, PathBuf)>>,
     loaded: Mutex<BTreeMap<(String, Option<String>), Plugin>>,
 }
 
@@ -49,9 +49,40 @@ impl Catalogue {
         let beside =
             std::env::current_exe().ok().and_then(|exe| Some(exe.parent()?.join("plugins")));
         let folders = plugin_dir.map(Path::to_owned).into_iter().chain(beside).collect();
-        let pushed = store.plugins()?.into_iter().filter(|row| row.enabled);
-        let pushed = pushed.map(|row| (row.name, store.plugin_file(&row.digest))).collect();
+        let pushed = Mutex::new(pushed(store)?);
         Ok(Self { sandbox, folders, pushed, loaded: Mutex::default() })
+    }
+
+    /// Looks anew which plugins are pushed and enabled.
+    pub(crate) fn refresh(&self, store: &Store) -> anyhow::Result<()> {
+        let found = pushed(store)?;
+        // One after the other: nobody may load an old one in between and keep it.
+        let mut loaded = self.loaded.lock().expect("nothing panics while it is held");
+        *self.pushed.lock().expect("nothing panics while it is held") = found;
+        loaded.clear();
+        Ok(())
+    }
+
+    /// Folders of plugins that nobody pushed.
+    pub(crate) fn folders(&self) -> &[PathBuf] {
+        &self.folders
+    }
+
+    /// The component of these bytes, by the name that messages call it.
+    pub(crate) fn load(&self, bytes: &[u8], label: &str) -> anyhow::Result<Plugin> {
+        self.sandbox.load(bytes, label).map_err(|e| Ended::error(Exit::Invalid, e.to_string()))
+    }
+
+    /// As this one, but what it finds is only this component.
+    pub(crate) fn only(&self, plugin: Plugin) -> Self {
+        let manifest = plugin.manifest();
+        let key = (manifest.name.clone(), Some(manifest.version.clone()));
+        Self {
+            sandbox: self.sandbox.clone(),
+            folders: Vec::new(),
+            pushed: Mutex::default(),
+            loaded: Mutex::new(BTreeMap::from([(key, plugin)])),
+        }
     }
 
     /// The plugin of this name, of a version that begins with `version`.
@@ -92,7 +123,8 @@ impl Catalogue {
         // Cargo writes the underscores of a crate's name.
         let names = [format!("{name}.wasm"), format!("{}.wasm", name.replace('-', "_"))];
         let in_folder = |folder: &PathBuf| names.clone().map(|file| folder.join(file));
-        let pushed = self.pushed.iter().filter(|(there, _)| there == name);
+        let pushed = self.pushed.lock().expect("nothing panics while it is held");
+        let pushed = pushed.iter().filter(|(there, _)| there == name);
         let split = usize::from(self.folders.len() > 1);
         let (first, last) = self.folders.split_at(split);
         let mut files: Vec<PathBuf> = first.iter().flat_map(in_folder).collect();
@@ -113,8 +145,7 @@ impl Catalogue {
             };
             Ended::error(exit, format!("cannot read plugin {}: {e}", file.display()))
         })?;
-        let label = file.display().to_string();
-        self.sandbox.load(&bytes, &label).map_err(|e| Ended::error(Exit::Invalid, e.to_string()))
+        self.load(&bytes, &file.display().to_string())
     }
 
     /// Every component that can be named; one that hides another comes first.
@@ -128,7 +159,8 @@ impl Catalogue {
             wasm.sort();
             files.extend(wasm);
         }
-        files.extend(self.pushed.iter().map(|(_, file)| file.clone()));
+        let pushed = self.pushed.lock().expect("nothing panics while it is held").clone();
+        files.extend(pushed.iter().map(|(_, file)| file.clone()));
         files.into_iter().map(|file| Listed { plugin: self.load_file(&file), file }).collect()
     }
 
@@ -145,6 +177,12 @@ impl Catalogue {
             text.split_once('@').map_or((text, None), |(name, version)| (name, Some(version)));
         self.find(name, version)
     }
+}
+
+/// Name and file of each plugin that is pushed and enabled, newest first.
+fn pushed(store: &Store) -> anyhow::Result<Vec<(String, PathBuf)>> {
+    let rows = store.plugins()?.into_iter().filter(|row| row.enabled);
+    Ok(rows.map(|row| (row.name, store.plugin_file(&row.digest))).collect())
 }
 
 /// Whether `version` begins with the parts of `wanted`: 1.2 fits 1.2.9 but not 1.20.

@@ -7,6 +7,8 @@ pub(crate) mod model;
 pub(crate) mod plugin;
 pub(crate) mod run;
 pub(crate) mod runs;
+pub(crate) mod serve;
+pub(crate) mod tenant;
 
 use std::path::Path;
 

@@ -144,11 +144,12 @@ pub(crate) async fn outermost(
     let caller = response.extensions_mut().remove::<Caller>();
     let mut refusal = response.extensions_mut().remove::<Refused>().map(|Refused(refusal)| refusal);
     let status = response.status();
-    if refusal.is_none() && (status.is_client_error() || status.is_server_error()) {
+    let bare = refusal.is_none() && (status.is_client_error() || status.is_server_error());
+    if bare {
         refusal = Some(problem::of_status(status));
     }
     if let Some(refusal) = &refusal {
-        response = problem::document(refusal, &log_id);
+        response = problem::document(refusal, bare.then_some(status), &log_id);
     }
     headers(response.headers_mut(), of_api || refusal.is_some());
     let micros = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);

@@ -6,7 +6,7 @@ use axum::body::Body;
 use axum::extract::{FromRequest, FromRequestParts, Query, Request};
 use axum::http::header;
 use axum::http::request::Parts;
-use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use http_body_util::BodyExt as _;
 use serde::de::DeserializeOwned;
 use tokio::io::AsyncWriteExt as _;
 
@@ -21,6 +21,10 @@ const JSON_TIME_MAX: Duration = Duration::from_secs(20);
 const UPLOAD_TIME_MAX: Duration = Duration::from_secs(1024);
 /// Longest pause within it.
 const UPLOAD_PAUSE_MAX: Duration = Duration::from_secs(20);
+
+/// What is read on of a body that is refused.
+const DRAIN_BYTES_MAX: usize = 16 << 20;
+const DRAIN_TIME_MAX: Duration = Duration::from_secs(3);
 
 /// A JSON body.
 pub(crate) struct JsonBody<T>(pub(crate) T);
@@ -41,15 +45,10 @@ impl<S: Sync, T: DeserializeOwned> FromRequest<S> for JsonBody<T> {
             let detail = "the body has to be JSON, with Content-Type: application/json";
             return Err(Refused::new(Why::Malformed, detail));
         }
-        let body = Limited::new(request.into_body(), JSON_BYTES_MAX);
-        let bytes = match tokio::time::timeout(JSON_TIME_MAX, body.collect()).await {
+        let collected = collect(request.into_body());
+        let bytes = match tokio::time::timeout(JSON_TIME_MAX, collected).await {
             Err(_) => return Err(Refused::new(Why::Malformed, "the body took too long to come")),
-            Ok(Err(e)) if e.is::<LengthLimitError>() => {
-                let detail = format!("the body has more than {JSON_BYTES_MAX} bytes");
-                return Err(Refused::new(Why::TooLarge, detail));
-            }
-            Ok(Err(_)) => return Err(Refused::new(Why::Malformed, "the body broke off")),
-            Ok(Ok(collected)) => collected.to_bytes(),
+            Ok(collected) => collected?,
         };
         // What is wrong with it says nothing of its values: they may be secrets.
         serde_json::from_slice(&bytes).map(Self).map_err(|e| {
@@ -62,6 +61,35 @@ impl<S: Sync, T: DeserializeOwned> FromRequest<S> for JsonBody<T> {
             Refused::new(Why::Malformed, detail)
         })
     }
+}
+
+async fn collect(mut body: Body) -> Reply<Vec<u8>> {
+    let mut bytes = Vec::new();
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|_| Refused::new(Why::Malformed, "the body broke off"))?;
+        let Ok(piece) = frame.into_data() else { continue };
+        if bytes.len() + piece.len() > JSON_BYTES_MAX {
+            drain(body).await;
+            let detail = format!("the body has more than {JSON_BYTES_MAX} bytes");
+            return Err(Refused::new(Why::TooLarge, detail));
+        }
+        bytes.extend_from_slice(&piece);
+    }
+    Ok(bytes)
+}
+
+/// Reads on for a while what is refused already: who still sends would not see the answer else.
+async fn drain(mut body: Body) {
+    let rest = async {
+        let mut sum = 0;
+        while let Some(Ok(frame)) = body.frame().await {
+            sum += frame.data_ref().map_or(0, |piece| piece.len());
+            if sum > DRAIN_BYTES_MAX {
+                break;
+            }
+        }
+    };
+    let _ = tokio::time::timeout(DRAIN_TIME_MAX, rest).await;
 }
 
 /// An error of serde about a document, without the value that was found.
@@ -102,6 +130,7 @@ pub(crate) async fn to_file(
         Refused::new(Why::TooLarge, detail)
     };
     if said.is_some_and(|said| said > bytes_max) {
+        drain(body).await;
         return Err(too_large());
     }
     let broken = |e: std::io::Error| Refused::internal(format!("an upload cannot be written: {e}"));
@@ -115,13 +144,19 @@ pub(crate) async fn to_file(
             let Ok(bytes) = frame.into_data() else { continue };
             sum += bytes.len() as u64;
             if sum > bytes_max {
-                return Err(too_large());
+                return Ok(None);
             }
             file.write_all(&bytes).await.map_err(broken)?;
         }
         file.flush().await.map_err(broken)?;
-        Ok(sum)
+        Ok(Some(sum))
     };
     let slow = |_| Refused::new(Why::Malformed, "the upload took too long to come");
-    tokio::time::timeout(UPLOAD_TIME_MAX, copy).await.map_err(slow)?
+    match tokio::time::timeout(UPLOAD_TIME_MAX, copy).await.map_err(slow)?? {
+        Some(sum) => Ok(sum),
+        None => {
+            drain(body).await;
+            Err(too_large())
+        }
+    }
 }

@@ -89,11 +89,11 @@ pub struct OpenedSession {
     pub caller: Caller,
 }
 
-/// A file to be sent, which is removed after it.
+/// A file to be sent.
 #[derive(Debug)]
 pub struct Download {
-    /// Where it is.
-    pub file: tempfile::NamedTempFile,
+    /// Open, at its beginning.
+    pub file: std::fs::File,
     /// What to call it.
     pub name: String,
 }

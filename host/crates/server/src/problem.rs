@@ -92,10 +92,14 @@ fn names(why: Why) -> (&'static str, &'static str) {
     }
 }
 
-/// The document of a refusal.
-pub(crate) fn document(refusal: &Refusal, log_id: &str) -> Response<Body> {
+/// The document of a refusal; `bare` is the status that the router gave, where it was the router's.
+pub(crate) fn document(
+    refusal: &Refusal,
+    bare: Option<StatusCode>,
+    log_id: &str,
+) -> Response<Body> {
     let (kind, title) = names(refusal.why);
-    let status = status(refusal.why);
+    let status = bare.unwrap_or_else(|| status(refusal.why));
     let details = ProblemDetails {
         kind: format!("/problems/{kind}"),
         title: title.to_owned(),

@@ -1,7 +1,7 @@
 //! What administrators see and say.
 
-use mobula_contract::Quota;
 use crate::documents::Memory;
+use mobula_contract::Quota;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 use utoipa::ToSchema;

@@ -60,11 +60,8 @@ pub(crate) async fn download(
     let state = state.unwrap_or(false);
     let Download { file, name } = app.ask(move |house| house.download(&caller, &id, state)).await?;
     let wrong = |e: std::io::Error| Refused::internal(format!("a file cannot be read: {e}"));
-    let bytes = file.as_file().metadata().map_err(wrong)?.len();
-    // Open for as long as it is sent; its name is gone already.
-    let opened = file.reopen().map_err(wrong)?;
-    drop(file);
-    let stream = ReaderStream::with_capacity(tokio::fs::File::from_std(opened), PIECE_BYTES);
+    let bytes = file.metadata().map_err(wrong)?.len();
+    let stream = ReaderStream::with_capacity(tokio::fs::File::from_std(file), PIECE_BYTES);
     let disposition = HeaderValue::try_from(format!("attachment; filename=\"{name}\""))
         .unwrap_or(HeaderValue::from_static("attachment"));
     let headers = [
