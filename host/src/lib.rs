@@ -53,6 +53,7 @@ mod native;
 mod output;
 mod plugins;
 mod policy;
+mod recorded;
 mod resume;
 mod stages;
 mod timeline;
@@ -96,6 +97,7 @@ fn perform(cli: Cli, output: Output) -> anyhow::Result<()> {
         Command::Checkpoints(command) => commands::checkpoints::perform(command, home, output),
         Command::Model(command) => commands::model::perform(command, home, output),
         Command::Data(command) => commands::data::perform(command, home, output),
+        Command::Simulate(args) => commands::simulate::perform(args, home, output),
         Command::Doctor => commands::doctor::perform(home, output),
     }
 }
