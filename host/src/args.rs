@@ -39,8 +39,30 @@ pub(crate) enum Command {
     /// Make, fetch and look at data sets in the CIFAR-10 layout.
     #[command(subcommand)]
     Data(DataCommand),
+    /// Checkpoint policies against failures: named regimes, a file of them, or a run that was recorded.
+    Simulate(SimulateArgs),
     /// What is missing on this machine, and how to get it.
     Doctor,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SimulateArgs {
+    /// A JSON file of regimes instead of the named ones.
+    #[arg(long, value_name = "FILE", conflicts_with = "run")]
+    pub(crate) regimes: Option<PathBuf>,
+    /// Replay a run with its own times and failures; a name, the beginning of one, or `last`.
+    #[arg(long, value_name = "RUN")]
+    pub(crate) run: Option<String>,
+    /// Failure histories of each regime; those of the file, else 80, when not said.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000), conflicts_with = "run")]
+    pub(crate) seeds: Option<u32>,
+    /// Policies, with commas between: adaptive, threshold, young-daly, every=N, always, never, oracle,
+    /// clairvoyant; `@0.05` after a name is a time budget of 5 %, `@none` none.
+    #[arg(long, value_name = "LIST")]
+    pub(crate) policies: Option<String>,
+    /// Draw the table as a chart.
+    #[arg(long, value_name = "FILE.svg")]
+    pub(crate) chart: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

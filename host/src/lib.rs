@@ -56,6 +56,7 @@ mod output;
 mod plugins;
 mod policy;
 mod probe;
+mod recorded;
 mod resume;
 mod signals;
 mod stages;
@@ -100,6 +101,7 @@ fn perform(cli: Cli, output: Output) -> anyhow::Result<()> {
         Command::Checkpoints(command) => commands::checkpoints::perform(command, home, output),
         Command::Model(command) => commands::model::perform(command, home, output),
         Command::Data(command) => commands::data::perform(command, home, output),
+        Command::Simulate(args) => commands::simulate::perform(args, home, output),
         Command::Doctor => commands::doctor::perform(home, output),
     }
 }

@@ -7,6 +7,7 @@ pub(crate) mod model;
 pub(crate) mod plugin;
 pub(crate) mod run;
 pub(crate) mod runs;
+pub(crate) mod simulate;
 
 use std::path::Path;
 

@@ -63,6 +63,18 @@ pub fn pays_from_s(rate: f64, cost_s: f64, unit_s: f64) -> f64 {
     unsaved
 }
 
+/// Seconds that a job with `unsaved_s` at risk and `remaining_s` to go is expected to lose if it is never
+/// saved again: (e^{λr} − 1)(e^{λW} − 1)/λ, the difference of the two expected times, which is λ·r·W
+/// to first order.
+pub(crate) fn to_the_end_s(rate: f64, unsaved_s: f64, remaining_s: f64) -> f64 {
+    if rate <= 0.0 || unsaved_s <= 0.0 || remaining_s <= 0.0 {
+        return 0.0;
+    }
+    // Beyond e^50 it pays whatever it costs.
+    let grown = |seconds: f64| (rate * seconds).min(50.0).exp_m1();
+    grown(remaining_s) * grown(unsaved_s) / rate
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

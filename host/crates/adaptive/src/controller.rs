@@ -3,7 +3,7 @@
 //! Reads no clock and allocates nothing once its subjects are registered. The same inputs give the
 //! same answers.
 
-use crate::breakeven::{expected_loss_s, pays_from_s};
+use crate::breakeven::{expected_loss_s, pays_from_s, to_the_end_s};
 use crate::budget::Bucket;
 use crate::decision::{Answer, Cost, Decision, NoReason, YesReason};
 use crate::kind::PolicyKind;
@@ -221,7 +221,7 @@ impl Controller {
         let unsaved_s = (unsaved_s - self.at(id).slowed_s).max(0.0);
         let terms = self.terms(id, runtime_s, unsaved_s, seen.bytes);
         let answer = self.answer_state(id, seen, &terms);
-        self.conclude(id, answer, &terms, unsaved_s)
+        self.conclude(id, answer, &terms)
     }
 
     /// The numbers that all rules of a state share.
@@ -259,7 +259,18 @@ impl Controller {
             PolicyKind::Never => (0.0, 1.0, f64::NAN),
         };
         let expected_loss_s = expected_loss_s(rate.mean, unsaved_s, unit_s);
-        Terms { runtime_s, unit_s, cost, charge_s, rate, ratio, threshold, more_s, expected_loss_s }
+        Terms {
+            runtime_s,
+            unsaved_s,
+            unit_s,
+            cost,
+            charge_s,
+            rate,
+            ratio,
+            threshold,
+            more_s,
+            expected_loss_s,
+        }
     }
 
     /// The rules in their order; the first that binds gives the reason.
@@ -305,7 +316,9 @@ impl Controller {
             }
             if let Some(remaining_s) = seen.remaining_s.filter(|s| s.is_finite())
                 && (remaining_s <= 0.0
-                    || kind == PolicyKind::Adaptive && !pays_to_the_end(terms, seen, remaining_s))
+                    || kind == PolicyKind::Adaptive
+                        && to_the_end_s(terms.rate.mean, terms.unsaved_s, remaining_s)
+                            < terms.charge_s)
             {
                 return Answer::No(NoReason::NearlyDone);
             }
@@ -360,13 +373,7 @@ impl Controller {
     }
 
     /// Enters the answer, and puts the decision together.
-    pub(crate) fn conclude(
-        &mut self,
-        id: SubjectId,
-        answer: Answer,
-        terms: &Terms,
-        unsaved_s: f64,
-    ) -> Decision {
+    pub(crate) fn conclude(&mut self, id: SubjectId, answer: Answer, terms: &Terms) -> Decision {
         if matches!(answer, Answer::Yes(_)) {
             let free = self.bucket.take(terms.charge_s);
             self.at_mut(id).begin_save(terms.charge_s, free);
@@ -391,7 +398,7 @@ impl Controller {
             policy: self.config.kind,
             answer,
             runtime_s: terms.runtime_s,
-            unsaved_s,
+            unsaved_s: terms.unsaved_s,
             ratio: terms.ratio,
             threshold: terms.threshold,
             rate: terms.rate,
@@ -407,6 +414,7 @@ impl Controller {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Terms {
     pub(crate) runtime_s: f64,
+    pub(crate) unsaved_s: f64,
     pub(crate) unit_s: f64,
     pub(crate) cost: Cost,
     pub(crate) charge_s: f64,
@@ -416,11 +424,6 @@ pub(crate) struct Terms {
     /// Useful seconds until the threshold is reached; NaN where that cannot be told.
     pub(crate) more_s: f64,
     pub(crate) expected_loss_s: f64,
-}
-
-/// Whether what is left of the job is long enough to need the save at all.
-fn pays_to_the_end(terms: &Terms, seen: &StateSeen, remaining_s: f64) -> bool {
-    seen.unsaved_s * -(-terms.rate.mean * remaining_s).exp_m1() >= terms.charge_s
 }
 
 #[expect(clippy::cast_precision_loss, reason = "costs follow the size to three digits at best")]

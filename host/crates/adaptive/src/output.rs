@@ -71,6 +71,7 @@ impl Controller {
         let unit_s = subject.unit.get().unwrap_or(runtime_s);
         let mut terms = Terms {
             runtime_s,
+            unsaved_s: lineage_s,
             unit_s,
             cost,
             charge_s,
@@ -113,7 +114,7 @@ impl Controller {
             (PolicyKind::Never, _) => (terms.ratio, terms.threshold) = (0.0, 1.0),
         }
         let answer = self.answer_output(id, seen, &terms, lineage_s, pays);
-        self.conclude(id, answer, &terms, lineage_s)
+        self.conclude(id, answer, &terms)
     }
 
     fn answer_output(
