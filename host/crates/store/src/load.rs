@@ -1,4 +1,5 @@
-//! How checkpoints are read: every chunk and the root are checked, and what does not prove good is set aside, with
+//! How checkpoints are read: every chunk and the root are checked, and what does not prove good is set
+//! aside, with
 //! the reason, while the next older one is tried.
 
 use std::collections::BTreeMap;

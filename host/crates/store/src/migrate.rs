@@ -1,7 +1,9 @@
 //! The format of the database, and how older ones are brought to it.
 //!
-//! Version 1 kept the chunks of each checkpoint in a table of its own, `chunk(checkpoint, number, content)`,
-//! in pages of 4096 bytes. Version 2 keeps equal chunks once, with a hash each, and knows roots, sums, pins,
+//! Version 1 kept the chunks of each checkpoint in a table of its own, `chunk(checkpoint, number,
+//! content)`,
+//! in pages of 4096 bytes. Version 2 keeps equal chunks once, with a hash each, and knows roots, sums,
+//! pins,
 //! metrics, imported checkpoints and what controllers learned. A program of version 1 refuses a database of
 //! version 2. `tests/golden` has a database of each.
 
@@ -79,7 +81,7 @@ CREATE TABLE chunk (
 CREATE TABLE piece (                -- which chunks make a checkpoint
     checkpoint TEXT NOT NULL REFERENCES checkpoint(id) ON DELETE CASCADE,
     number INTEGER NOT NULL,
-    chunk INTEGER NOT NULL,         -- not REFERENCES: checking it has SQLite keep all pages of a chunk that goes
+    chunk INTEGER NOT NULL,         -- no REFERENCES: it costs much when a chunk goes
     PRIMARY KEY (checkpoint, number)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX piece_of_chunk ON piece (chunk);

@@ -1,4 +1,5 @@
-//! The database as a whole: how it is opened and set, who may write to it, and what happens after an error of
+//! The database as a whole: how it is opened and set, who may write to it, and what happens after an
+//! error of
 //! the disk. What is in it is the business of the other modules.
 
 use std::cell::{Cell, RefCell};
@@ -16,7 +17,8 @@ use crate::migrate;
 pub(crate) const BUSY: Duration = Duration::from_secs(30);
 /// How often the lock is tried that SQLite itself does not wait for.
 pub(crate) const BUSY_POLL: Duration = Duration::from_millis(2);
-/// Bytes of a page: a checkpoint is written 2.5 times as fast as with 4096 (`cargo xtask bench checkpoint`).
+/// Bytes of a page: a checkpoint is written 2.5 times as fast as with 4096 (`cargo xtask bench
+/// checkpoint`).
 pub(crate) const PAGE_BYTES: i64 = 65_536;
 /// SQLite before this one could lose a commit that it had acknowledged, when a second connection moved the
 /// write-ahead log into the database at the wrong instant.
