@@ -28,7 +28,11 @@ pub fn expected_loss_s(rate: f64, unsaved_s: f64, unit_s: f64) -> f64 {
         // The difference of nearly equal numbers; its series is exact enough here.
         return rate * unsaved_s * (unsaved_s + unit_s) / 2.0;
     }
-    (-(-at_risk.min(SURE)).ln_1p() / rate - unsaved_s).max(0.0)
+    if at_risk >= SURE {
+        // More than any smaller work loses; the limit is infinite.
+        return 21.0 / rate;
+    }
+    (-(-at_risk).ln_1p() / rate - unsaved_s).max(0.0)
 }
 
 /// The useful seconds at which a save of `cost_s` begins to pay; infinite at rate zero.

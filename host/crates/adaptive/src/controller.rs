@@ -85,6 +85,8 @@ pub struct Controller {
     pub(crate) last_s: Option<f64>,
     /// Measured costs against those that the probe foretold.
     pub(crate) probe_shown: Mean,
+    /// Expected costs of outputs, saved or not.
+    pub(crate) outputs_s: Mean,
     pub(crate) dropped: u64,
     pub(crate) learned: Option<Learned>,
 }
@@ -111,6 +113,7 @@ impl Controller {
             longest_s: LONGEST_FIRST_S,
             last_s: None,
             probe_shown: Mean::default(),
+            outputs_s: Mean::default(),
             dropped: 0,
             learned,
         }
