@@ -15,8 +15,10 @@ use anyhow::{Result, bail};
 use crate::run::cargo;
 
 const USAGE: &str = "usage: cargo xtask setup | plugins | demo | test \
-    | bench core [--peers [--quick] [--json FILE]] | checkpoint [--quick] [--json FILE] [--dir DIR] | kernels | recipe [MODEL] [EPOCHS] \
-    | trainer [--peers [--quick] [--curve] [--json FILE]]";
+    | bench core [--peers [--quick] [--json FILE]] \
+    | bench checkpoint [--quick] [--live [--runs N]] [--json FILE] [--dir DIR] \
+    | bench kernels | bench recipe [MODEL] [EPOCHS] \
+    | bench trainer [--peers [--quick] [--curve] [--json FILE]]";
 
 fn main() -> Result<()> {
     let args: Vec<String> = std::env::args().skip(1).collect();
