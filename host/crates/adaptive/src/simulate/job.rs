@@ -10,7 +10,7 @@ use super::failure::{Failure, Instants};
 use super::random::Random;
 use crate::breakeven::pays_from_s;
 use crate::controller::{Config, Controller, StateSeen};
-use crate::decision::Cost;
+use crate::decision::{Cost, Decision};
 use crate::feedback::{Restored, Saved};
 use crate::kind::PolicyKind;
 use crate::subject::{SubjectId, SubjectKind};
@@ -102,8 +102,8 @@ pub enum Happened {
     Unit {
         /// Wall-clock seconds of the unit.
         runtime_s: f64,
-        /// What was decided.
-        saves: Option<bool>,
+        /// What the controller decided.
+        decision: Option<Decision>,
     },
     /// The newest save became durable, after so many seconds in the background.
     Durable {
@@ -189,6 +189,8 @@ struct Run<'a> {
     since_durable: Since,
     since_writing: Since,
     outcome: Outcome,
+    /// The controller's last.
+    decision: Option<Decision>,
     /// What happened, where somebody wants to know.
     trace: Option<Vec<(f64, Happened)>>,
 }
@@ -232,6 +234,7 @@ impl<'a> Run<'a> {
             since_durable: Since::default(),
             since_writing: Since::default(),
             outcome: Outcome::default(),
+            decision: None,
             trace: None,
         }
     }
@@ -257,9 +260,10 @@ impl<'a> Run<'a> {
         self.since_durable.add(runtime_s, unit_s);
         self.since_writing.add(runtime_s, unit_s);
         let last = self.done == self.job.units_s.len();
-        let saves = (!last).then(|| self.decide(runtime_s, overlap_s));
-        self.note(self.now_s, Happened::Unit { runtime_s, saves });
-        if saves != Some(true) {
+        let saves = !last && self.decide(runtime_s, overlap_s);
+        let decision = self.decision.take();
+        self.note(self.now_s, Happened::Unit { runtime_s, decision });
+        if !saves {
             return;
         }
         let cost = self.noisy_cost(self.done);
@@ -361,7 +365,9 @@ impl<'a> Run<'a> {
                     notice_s: (left_s <= self.notice_s).then_some(left_s),
                     disk_free: None,
                 };
-                let saves = self.controller.decide_state(self.subject, &seen).checkpoint();
+                let decision = self.controller.decide_state(self.subject, &seen);
+                let saves = decision.checkpoint();
+                self.decision = Some(decision);
                 if saves && self.writing.is_some() {
                     // A snapshot that would wait for the one being written is left out.
                     self.controller.not_saved(self.subject);

@@ -17,7 +17,8 @@ pub use chain::{Chain, ChainPolicy, against_best, best_s, chains, decided_s, exp
 pub use drawn::drawn_regimes;
 pub use failure::Failure;
 pub use job::{
-    Decider, Happened, JOB, JOB_BYTES, Job, Outcome, RATIO_MAX, controller_at_start, simulate, traced,
+    Decider, Happened, JOB, JOB_BYTES, Job, Outcome, RATIO_MAX, controller_at_start, simulate,
+    traced,
 };
 pub use named::named_regimes;
 pub use policy::{Budgeted, SimulatedPolicy};
