@@ -20,6 +20,12 @@ const UNITS_OF_PAUSE_MAX: f64 = 10.0;
 const NOTICE_ROOM: f64 = 1.3;
 /// Beyond so many times the break-even no automatic budget refuses.
 const STARVING: f64 = 2.0;
+/// No measured time is longer: 30,000 years, whose square is still a number.
+const TIME_MAX_S: f64 = 1e12;
+/// Shorter is no time at all: a picosecond, by which one can still divide.
+const TIME_MIN_S: f64 = 1e-12;
+/// Largest share that a budget can give; it stands for no budget at all.
+const SHARE_MAX: f64 = 1e6;
 /// What must stay free on the disk beside twice the checkpoint.
 const DISK_SPARE_BYTES: u64 = 64 << 20;
 
@@ -104,6 +110,7 @@ impl Controller {
         let basic = ThresholdConfig::default();
         let start = learned.as_ref().map_or(basic.threshold, |l| l.threshold_from(basic.threshold));
         let overhead = config.overhead.filter(|share| share.is_finite() && *share >= 0.0);
+        let overhead = overhead.map(|share| share.min(SHARE_MAX));
         Self {
             config: Config { overhead, ..config },
             subjects: Vec::new(),
@@ -137,7 +144,7 @@ impl Controller {
     /// probe and the bytes.
     pub fn expect(&mut self, id: SubjectId, guess: Cost) {
         let numbers = [guess.blocking_s, guess.background_s, guess.slowdown];
-        if numbers.iter().all(|x| x.is_finite() && *x >= 0.0) {
+        if numbers.iter().all(|x| (0.0..=TIME_MAX_S).contains(x)) {
             self.at_mut(id).guess = Some(Cost { slowdown: guess.slowdown.min(1.0), ..guess });
         } else {
             self.dropped += 1;
@@ -183,17 +190,18 @@ impl Controller {
         &mut self.subjects[id.0 as usize]
     }
 
-    /// A number that must be a measurement: finite and not negative. Others are dropped and counted.
+    /// A number that must be a measurement: not negative, and no longer than time is. Others are dropped
+    /// and counted.
     pub(crate) fn measured(&mut self, value: f64) -> Option<f64> {
-        let good = value.is_finite() && value >= 0.0;
+        let good = (0.0..=TIME_MAX_S).contains(&value);
         self.dropped += u64::from(!good);
-        good.then_some(value)
+        good.then_some(if value < TIME_MIN_S { 0.0 } else { value })
     }
 
     /// Up-time since it was last told the time. `unit_s` is the least that has passed if this is the
     /// first time, or the first after a failure.
     pub(crate) fn tick(&mut self, now_s: f64, unit_s: f64) {
-        if !now_s.is_finite() {
+        if now_s.is_nan() || now_s.abs() > TIME_MAX_S {
             self.dropped += 1;
             return;
         }

@@ -15,7 +15,7 @@ mod table;
 
 pub use chain::{Chain, ChainPolicy, against_best, best_s, chains, decided_s, expected_s};
 pub use drawn::drawn_regimes;
-pub use failure::Failure;
+pub use failure::{Failure, instants_s};
 pub use job::{
     Decider, Happened, JOB, JOB_BYTES, Job, Outcome, RATIO_MAX, controller_at_start, simulate,
     traced,
