@@ -16,7 +16,8 @@ use crate::run::cargo;
 
 const USAGE: &str = "usage: cargo xtask setup | plugins | demo | test \
     | bench core [--peers [--quick] [--json FILE]] \
-    | bench checkpoint [--quick] [--live [--runs N]] [--json FILE] [--dir DIR] \
+    | bench checkpoint [--quick] [--json FILE] [--dir DIR] \
+    | bench checkpoint --live [--runs N] \
     | bench kernels | bench recipe [MODEL] [EPOCHS] \
     | bench trainer [--peers [--quick] [--curve] [--json FILE]]";
 
@@ -38,6 +39,7 @@ fn main() -> Result<()> {
         ["bench", "core", ref options @ ..] if options.contains(&"--peers") => {
             costs::bench(options)
         }
+        ["bench", "checkpoint", "--live", ref rest @ ..] => live(rest),
         ["bench", "checkpoint", ref rest @ ..] => example("mobula-store", "bench", rest),
         ["bench", "kernels"] => example("mobula-kernels", "layers", &[]),
         ["bench", "recipe", ref rest @ ..] => example("mobula-trainer", "recipe", rest),
@@ -47,6 +49,16 @@ fn main() -> Result<()> {
         }
         _ => bail!("{USAGE}"),
     }
+}
+
+/// Real trainings that are killed, beside their simulation.
+fn live(rest: &[&str]) -> Result<()> {
+    plugins::build()?;
+    cargo(&["build", "--release", "-p", "mobula"])?;
+    let target = run::target()?;
+    let place = |part: &str| target.join(part).display().to_string();
+    let (program, plugins) = (place("release/mobula"), place("release/plugins"));
+    example("mobula", "live", &[&[program.as_str(), plugins.as_str()], rest].concat())
 }
 
 /// An example of a crate, which measures something.
