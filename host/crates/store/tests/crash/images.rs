@@ -1,0 +1,167 @@
+//! Crash images: a recorded workload, cut off at every sync and between, each time with other luck for
+//! what was not synced. Every image must open, with all that was acknowledged and nothing half written.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use mobula_store::Store;
+
+use crate::check::{check, usable};
+use crate::dice::{Dice, figure, seed, tell};
+use crate::disk::{FileId, Op, Watch};
+use crate::image::{Drive, Image, Weather};
+use crate::world::{Seen, World, script};
+
+/// Acts of one workload.
+const ACTS: usize = 24;
+/// Images of one sync boundary: one of each kind, more of the torn ones.
+const LUCK: [Weather; 5] =
+    [Weather::Lost, Weather::Whole, Weather::Prefix, Weather::Torn, Weather::Torn];
+/// Other instants than syncs: one of so many.
+const BETWEEN: u64 = 24;
+
+/// What a workload did to its disk, and what was acknowledged when.
+pub(crate) struct Recording {
+    home: std::path::PathBuf,
+    there: Vec<(FileId, std::path::PathBuf, Vec<u8>)>,
+    ops: Vec<Op>,
+    /// What must be there, and what may be there, while each act is under way.
+    limits: Vec<(Seen, Seen)>,
+    /// What is there when so many acts are done.
+    states: Vec<Seen>,
+}
+
+/// Runs acts on a home and records them. `lie` is told before the first act.
+pub(crate) fn record(
+    mut world: World,
+    dice: &mut Dice,
+    acts: usize,
+    lie: impl FnOnce(&Watch),
+) -> Recording {
+    let watch = Watch::new(&world.home);
+    let there = watch.record();
+    lie(&watch);
+    let (mut limits, mut states) = (Vec::new(), vec![world.seen.clone()]);
+    for (number, act) in script(dice, acts).into_iter().enumerate() {
+        let between = world.between(act);
+        watch.mark(Op::Begin(number));
+        world.act(act, Store::open).unwrap_or_else(|e| panic!("{act:?}: {e}"));
+        watch.mark(Op::Done(number));
+        limits.push(between);
+        states.push(world.seen.clone());
+    }
+    drop(world.store.take());
+    let home = watch.home().to_owned();
+    Recording { home, there, ops: watch.recorded(), limits, states }
+}
+
+impl Recording {
+    /// What there must and may be when so many acts were begun and done.
+    fn limits(&self, begun: usize, done: usize) -> (&Seen, &Seen) {
+        if begun > done {
+            let (least, most) = &self.limits[done];
+            return (least, most);
+        }
+        (&self.states[done], &self.states[done])
+    }
+
+    /// Makes images at every sync and at some instants between; gives what was wrong with the first bad one.
+    pub(crate) fn replay(&self, dice: &mut Dice, tried: &AtomicU64) -> Result<(), String> {
+        let mut drive = Drive::new(&self.there);
+        let (mut begun, mut done) = (0, 0);
+        for (number, op) in self.ops.iter().enumerate() {
+            let syncs = matches!(op, Op::Sync { .. } | Op::SyncDir { .. } | Op::Done(_));
+            if syncs || dice.one_in(BETWEEN) {
+                for weather in LUCK {
+                    let image = drive.image(weather, dice);
+                    tried.fetch_add(1, Ordering::Relaxed);
+                    open(&self.home, image, self.limits(begun, done), dice).map_err(|wrong| {
+                        format!("{wrong} (call {number} {op:.0?}, {weather:?}, act {begun})")
+                    })?;
+                    if drive.is_settled() {
+                        break;
+                    }
+                }
+            }
+            match op {
+                Op::Begin(act) => begun = act + 1,
+                Op::Done(act) => done = act + 1,
+                _ => drive.apply(op, dice),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Writes an image and opens it.
+fn open(
+    recorded: &Path,
+    image: Image,
+    (least, most): (&Seen, &Seen),
+    dice: &mut Dice,
+) -> Result<(), String> {
+    let home = folder();
+    for (path, bytes) in image {
+        let below = path.strip_prefix(recorded).expect("in the home");
+        let path = home.path().join(below);
+        std::fs::create_dir_all(path.parent().expect("a folder")).expect("a folder of the image");
+        std::fs::write(&path, bytes).expect("a file of the image");
+    }
+    let mut store = Store::open(home.path()).map_err(|e| format!("open: {e}"))?;
+    check(&mut store, least, most)?;
+    if dice.one_in(4) {
+        usable(&mut store, most)?;
+        drop(store);
+        let store = Store::open(home.path()).map_err(|e| format!("open again: {e}"))?;
+        store.check().map_err(|e| format!("integrity afterwards: {e}"))?;
+    }
+    Ok(())
+}
+
+/// A folder in memory where there is one: an image lives for a moment.
+pub(crate) fn folder() -> tempfile::TempDir {
+    let memory = Path::new("/dev/shm");
+    let made = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
+    made.expect("a folder for tests")
+}
+
+/// Runs workloads on all processors until there were enough images; gives how many there were.
+fn storm(count: u64, seed: u64, one: impl Fn(Dice, &AtomicU64) -> Result<(), String> + Sync) -> u64 {
+    let (tried, next) = (AtomicU64::new(0), AtomicU64::new(0));
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                while tried.load(Ordering::Relaxed) < count {
+                    let number = next.fetch_add(1, Ordering::Relaxed);
+                    if let Err(wrong) = one(Dice::new(seed, number), &tried) {
+                        panic!("MOBULA_CRASH_SEED={seed}, workload {number}: {wrong}");
+                    }
+                }
+            });
+        }
+    });
+    tried.into_inner()
+}
+
+#[test]
+fn after_a_power_failure_all_that_was_acknowledged_is_there() {
+    let (count, seed) = (figure("MOBULA_CRASH_IMAGES", 2_000), seed());
+    let tried = storm(count, seed, |mut dice, tried| {
+        let home = folder();
+        let recording = record(World::new(home.path()), &mut dice, ACTS, |_| {});
+        recording.replay(&mut dice, tried)
+    });
+    tell("images", &format!("{tried} images, 0 lost"), seed);
+}
+
+/// The detector detects: a disk that acknowledges syncs and does nothing loses what was acknowledged.
+#[test]
+fn a_disk_that_ignores_syncs_is_found_out() {
+    let seed = seed();
+    let mut dice = Dice::new(seed, 0);
+    let home = folder();
+    let recording = record(World::new(home.path()), &mut dice, ACTS, |watch| watch.ignore_syncs());
+    let wrong = recording.replay(&mut dice, &AtomicU64::new(0));
+    assert!(wrong.is_err(), "MOBULA_CRASH_SEED={seed}: nobody missed the syncs");
+}

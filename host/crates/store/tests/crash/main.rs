@@ -1,0 +1,10 @@
+//! The store against everything that a disk, a system and a user can do to it. RELIABILITY.md says what is
+//! tested with which figures; `MOBULA_CRASH_SEED` repeats a run.
+
+mod check;
+mod dice;
+mod disk;
+mod image;
+mod images;
+mod vfs;
+mod world;

@@ -1,0 +1,293 @@
+//! A store at work: acts that are chosen by chance, and what must be in the store after each.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use mobula_contract::{
+    CheckpointId, EventBody, Folders, Pipeline, RunEvent, RunId, RunStatus, StageRef,
+    parse_pipeline,
+};
+use mobula_store::{NewCheckpoint, NewRun, Store, StoreError, Subject};
+
+use crate::dice::{Dice, content};
+
+/// Whose state is saved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Who {
+    Trainer,
+    Stats,
+    Output(u32),
+}
+
+impl Who {
+    pub(crate) fn subject(self) -> Subject<'static> {
+        match self {
+            Self::Trainer => Subject::Actor("trainer"),
+            Self::Stats => Subject::Actor("stats"),
+            Self::Output(index) => Subject::Output("load", index),
+        }
+    }
+}
+
+/// Something that a program does with its store.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Act {
+    /// Opens it, closing it before where it was open.
+    Open,
+    /// Enters a run.
+    Run,
+    /// Saves a checkpoint of the run of this number.
+    Save { run: usize, who: Who, len: usize, seed: u64, keep: u32 },
+    /// Appends events.
+    Append { run: usize, count: usize },
+    /// Ends a run well, so that a collection takes most of its checkpoints.
+    End { run: usize },
+    /// Collects.
+    Collect,
+}
+
+/// A checkpoint that was written.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Kept {
+    pub(crate) run: RunId,
+    pub(crate) who: Who,
+    pub(crate) number: u64,
+    pub(crate) len: usize,
+    pub(crate) seed: u64,
+}
+
+impl Kept {
+    pub(crate) fn bytes(&self) -> Vec<u8> {
+        content(self.len, self.seed)
+    }
+}
+
+/// What is in a store.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Seen {
+    pub(crate) runs: BTreeMap<RunId, Vec<RunEvent>>,
+    pub(crate) checkpoints: BTreeMap<String, Kept>,
+}
+
+/// A store with its memory of what was done.
+#[derive(Debug)]
+pub(crate) struct World {
+    pub(crate) home: PathBuf,
+    pub(crate) store: Option<Store>,
+    pub(crate) seen: Seen,
+    runs: Vec<RunId>,
+    written: u64,
+    last: Option<Kept>,
+}
+
+pub(crate) fn pipeline() -> Pipeline {
+    let text = "[pipeline]\nname = \"p\"\n[[stage]]\nname = \"a\"\ntask = \"x/y\"\n";
+    let here = Path::new(".");
+    parse_pipeline("p.toml", text, Folders { base: here, current: here }, &[]).expect("a pipeline")
+}
+
+/// Acts by chance, most of them saves. The first opens the store, the second enters a run.
+pub(crate) fn script(dice: &mut Dice, count: usize) -> Vec<Act> {
+    let (mut acts, mut runs) = (vec![Act::Open, Act::Run], 1);
+    while acts.len() < count {
+        let run = runs - 1 - dice.index(runs.min(2));
+        acts.push(match dice.below(20) {
+            0 => {
+                runs += 1;
+                Act::Run
+            }
+            1 => Act::End { run },
+            2 => Act::Collect,
+            3 => Act::Open,
+            4..8 => Act::Append { run, count: 1 + dice.index(5) },
+            _ => save(dice, run),
+        });
+    }
+    acts
+}
+
+fn save(dice: &mut Dice, run: usize) -> Act {
+    let who = match dice.below(5) {
+        0 | 1 => Who::Trainer,
+        2 | 3 => Who::Stats,
+        _ => Who::Output(u32::try_from(dice.below(2)).expect("small")),
+    };
+    let len = match dice.below(6) {
+        0 => dice.index(100),
+        5 => dice.index(400_000),
+        _ => dice.index(60_000),
+    };
+    // Few seeds: now and then the same bytes come again.
+    let seed = dice.below(40);
+    let keep = 1 + u32::try_from(dice.below(3)).expect("small");
+    Act::Save { run, who, len, seed, keep }
+}
+
+impl World {
+    pub(crate) fn new(home: &Path) -> Self {
+        let (home, seen) = (home.to_owned(), Seen::default());
+        Self { home, store: None, seen, runs: Vec::new(), written: 0, last: None }
+    }
+
+    /// One in which something was done before us.
+    pub(crate) fn with(home: &Path, seen: Seen) -> Self {
+        let runs = seen.runs.keys().cloned().collect();
+        let written = seen.checkpoints.values().map(|kept| kept.number).max().unwrap_or(0);
+        Self { seen, runs, written, ..Self::new(home) }
+    }
+
+    /// Does one act, and takes note of it when it was acknowledged.
+    pub(crate) fn act(&mut self, act: Act, open: Open) -> Result<(), StoreError> {
+        let mut after = self.seen.clone();
+        match act {
+            Act::Open => {
+                drop(self.store.take());
+                self.store = Some(open(&self.home)?);
+            }
+            Act::Run => {
+                let id = self.next_run();
+                self.open_store().create_run(&NewRun { id: &id, pipeline: &pipeline() })?;
+                after.runs.insert(id.clone(), Vec::new());
+                self.runs.push(id);
+            }
+            Act::Save { .. } => {
+                let kept = self.coming(act).expect("a save");
+                self.written += 1;
+                self.last = Some(kept.clone());
+                let keep = if let Act::Save { keep, .. } = act { keep } else { 1 };
+                let id = save_one(self.open_store(), &kept, keep)?;
+                after.checkpoints.insert(id, kept);
+            }
+            Act::Append { run, count } => {
+                let run = self.runs[run].clone();
+                let events = self.events(&run, count);
+                self.open_store().append(&run, &events)?;
+                after.runs.get_mut(&run).expect("a run of ours").extend(events);
+            }
+            Act::End { run } => {
+                let run = self.runs[run].clone();
+                let result = serde_json::Map::new();
+                let body = EventBody::RunEnded { status: RunStatus::Succeeded, result, error: None };
+                let event = RunEvent { at_s: 9.0, body };
+                self.open_store().append(&run, std::slice::from_ref(&event))?;
+                after.runs.get_mut(&run).expect("a run of ours").push(event);
+            }
+            Act::Collect => {
+                self.open_store().collect(false)?;
+            }
+        }
+        self.retire(act, &mut after);
+        self.seen = after;
+        Ok(())
+    }
+
+    /// Takes out what the store has let go of, which must be what it may let go of.
+    fn retire(&mut self, act: Act, after: &mut Seen) {
+        let doomed = self.doomed(act, after);
+        let rows = self.open_store().checkpoints(None).expect("the list of checkpoints");
+        let there: BTreeSet<&str> = rows.iter().map(|row| row.id.as_str()).collect();
+        after.checkpoints.retain(|id, _| {
+            let is_there = there.contains(id.as_str());
+            assert!(is_there || doomed.contains(id), "{id} must not be gone after {act:?}");
+            is_there
+        });
+    }
+
+    /// Checkpoints that an act may remove from what is there after it.
+    pub(crate) fn doomed(&self, act: Act, after: &Seen) -> BTreeSet<String> {
+        let all = after.checkpoints.iter();
+        let newer = |kept: &Kept, who: bool| {
+            let of_same = after.checkpoints.values().filter(|other| {
+                other.run == kept.run && (!who || other.who == kept.who)
+            });
+            of_same.filter(|other| other.number > kept.number).count()
+        };
+        let gone = |kept: &Kept| match act {
+            Act::Save { run, who, keep, .. } => {
+                kept.run == self.runs[run] && kept.who == who && newer(kept, true) >= keep as usize
+            }
+            Act::Collect => {
+                let events = &after.runs[&kept.run];
+                let ended = events.iter().any(|e| matches!(e.body, EventBody::RunEnded { .. }));
+                let newest = !matches!(kept.who, Who::Output(_)) && newer(kept, true) == 0;
+                ended && !newest
+            }
+            _ => false,
+        };
+        all.filter(|(_, kept)| gone(kept)).map(|(id, _)| id.clone()).collect()
+    }
+
+    /// What an act would add, which may be there although it failed.
+    pub(crate) fn coming(&self, act: Act) -> Option<Kept> {
+        let Act::Save { run, who, len, seed, .. } = act else { return None };
+        let run = self.runs[run].clone();
+        Some(Kept { run, who, number: self.written + 1, len, seed })
+    }
+
+    /// Events to be appended next.
+    fn events(&self, run: &RunId, count: usize) -> Vec<RunEvent> {
+        let first = self.seen.runs[run].len() as u64;
+        let metric = |step| {
+            let stage = StageRef { name: "train".to_owned(), index: 0, repeated: true };
+            let body = EventBody::Metric { stage, name: "loss".to_owned(), step, value: 0.5 };
+            RunEvent { at_s: 1.0, body }
+        };
+        (first..first + count as u64).map(metric).collect()
+    }
+
+    fn next_run(&self) -> RunId {
+        RunId::new(1_000 + self.runs.len() as u64, 1)
+    }
+
+    /// Between which two states the store is when an act failed or was cut off.
+    pub(crate) fn between(&self, act: Act) -> (Seen, Seen) {
+        let (mut least, mut most) = (self.seen.clone(), self.seen.clone());
+        match act {
+            Act::Save { .. } => {
+                let kept = self.coming(act).expect("a save");
+                let id = CheckpointId::new(&kept.run, kept.number).as_str().to_owned();
+                most.checkpoints.insert(id, kept);
+            }
+            Act::Run => {
+                most.runs.insert(self.next_run(), Vec::new());
+            }
+            Act::Append { run, count } => {
+                let events = self.events(&self.runs[run], count);
+                most.runs.get_mut(&self.runs[run]).expect("a run of ours").extend(events);
+            }
+            Act::End { run } => {
+                let result = serde_json::Map::new();
+                let body = EventBody::RunEnded { status: RunStatus::Succeeded, result, error: None };
+                let events = most.runs.get_mut(&self.runs[run]).expect("a run of ours");
+                events.push(RunEvent { at_s: 9.0, body });
+            }
+            Act::Open | Act::Collect => {}
+        }
+        for id in self.doomed(act, &most) {
+            least.checkpoints.remove(&id);
+        }
+        (least, most)
+    }
+
+    fn open_store(&mut self) -> &mut Store {
+        self.store.as_mut().expect("the store is open")
+    }
+}
+
+/// How a store is opened.
+pub(crate) type Open = fn(&Path) -> Result<Store, StoreError>;
+
+/// Saves a checkpoint; gives its name.
+pub(crate) fn save_one(store: &mut Store, kept: &Kept, keep: u32) -> Result<String, StoreError> {
+    let id = CheckpointId::new(&kept.run, kept.number);
+    let (stage, index, actor) = match kept.who {
+        Who::Trainer => ("train", 0, Some("trainer")),
+        Who::Stats => ("measure", 0, Some("stats")),
+        Who::Output(index) => ("load", index, None),
+    };
+    let (run, bytes) = (&kept.run, &kept.bytes());
+    let position = kept.number;
+    let new = NewCheckpoint { id: &id, run, stage, index, actor, position, bytes };
+    store.save_checkpoint(&new, keep)?;
+    Ok(id.as_str().to_owned())
+}
