@@ -8,15 +8,19 @@ use mobula_store::Store;
 
 use crate::check::{check, usable};
 use crate::dice::{Dice, figure, seed, tell};
-use crate::disk::{FileId, Op, Watch};
-use crate::image::{Drive, Image, Weather};
-use crate::world::{Seen, World, script};
+use crate::disk::{Fault, FileId, Harm, Op, Watch};
+use crate::image::{Drive, Weather};
+
+pub(crate) use crate::image::Image;
+use crate::world::{Act, Seen, World, script};
 
 /// Acts of one workload.
 const ACTS: usize = 24;
 /// Images of one sync boundary: one of each kind, more of the torn ones.
 const LUCK: [Weather; 5] =
     [Weather::Lost, Weather::Whole, Weather::Prefix, Weather::Torn, Weather::Torn];
+/// Of a workload whose interest is one failed sync, one of so many syncs is looked at.
+const THIN: u64 = 6;
 /// Other instants than syncs: one of so many.
 const BETWEEN: u64 = 24;
 
@@ -25,57 +29,65 @@ pub(crate) struct Recording {
     home: std::path::PathBuf,
     there: Vec<(FileId, std::path::PathBuf, Vec<u8>)>,
     ops: Vec<Op>,
+    /// Where it becomes interesting: at the first sync that failed, else at the beginning.
+    from: usize,
     /// What must be there, and what may be there, while each act is under way.
     limits: Vec<(Seen, Seen)>,
     /// What is there when so many acts are done.
-    states: Vec<Seen>,
+    states: Vec<(Seen, Seen)>,
 }
 
-/// Runs acts on a home and records them. `lie` is told before the first act.
-pub(crate) fn record(
-    mut world: World,
-    dice: &mut Dice,
-    acts: usize,
-    lie: impl FnOnce(&Watch),
-) -> Recording {
+/// Runs acts on a home and records them. What is bad about the disk is told to it before the first one.
+pub(crate) fn record(mut world: World, dice: &mut Dice, bad: impl FnOnce(&Watch)) -> Recording {
     let watch = Watch::new(&world.home);
     let there = watch.record();
-    lie(&watch);
-    let (mut limits, mut states) = (Vec::new(), vec![world.seen.clone()]);
-    for (number, act) in script(dice, acts).into_iter().enumerate() {
+    bad(&watch);
+    let (mut limits, mut states) = (Vec::new(), vec![world.state()]);
+    for (number, act) in script(dice, ACTS).into_iter().enumerate() {
         let between = world.between(act);
         watch.mark(Op::Begin(number));
-        world.act(act, Store::open).unwrap_or_else(|e| panic!("{act:?}: {e}"));
+        if let Err(e) = world.act(act, Store::open) {
+            assert!(!watch.hits().is_empty(), "{act:?} failed without a fault: {e}");
+            if world.store.is_none() {
+                world.act(Act::Open, Store::open).expect("only one call fails");
+            }
+            if matches!(act, Act::Run) {
+                world.act(act, Store::open).expect("only one call fails");
+            }
+        }
         watch.mark(Op::Done(number));
-        limits.push(between);
-        states.push(world.seen.clone());
+        let (least, mut most) = between;
+        most.runs.extend(world.most.runs.clone());
+        limits.push((least, most));
+        states.push(world.state());
     }
     drop(world.store.take());
     let home = watch.home().to_owned();
-    Recording { home, there, ops: watch.recorded(), limits, states }
+    let ops = watch.recorded();
+    let from = ops.iter().position(|op| matches!(op, Op::SyncFailed { .. })).unwrap_or(0);
+    Recording { home, there, ops, from, limits, states }
 }
 
 impl Recording {
     /// What there must and may be when so many acts were begun and done.
     fn limits(&self, begun: usize, done: usize) -> (&Seen, &Seen) {
-        if begun > done {
-            let (least, most) = &self.limits[done];
-            return (least, most);
-        }
-        (&self.states[done], &self.states[done])
+        let (least, most) = if begun > done { &self.limits[done] } else { &self.states[done] };
+        (least, most)
     }
 
-    /// Makes images at every sync and at some instants between; gives what was wrong with the first bad one.
-    pub(crate) fn replay(&self, dice: &mut Dice, tried: &AtomicU64) -> Result<(), String> {
+    /// Makes images at every `thin`-th sync and at some instants between; gives what was wrong with the
+    /// first bad one.
+    fn replay(&self, dice: &mut Dice, thin: u64, tried: &AtomicU64) -> Result<(), String> {
         let mut drive = Drive::new(&self.there);
         let (mut begun, mut done) = (0, 0);
         for (number, op) in self.ops.iter().enumerate() {
             let syncs = matches!(op, Op::Sync { .. } | Op::SyncDir { .. } | Op::Done(_));
-            if syncs || dice.one_in(BETWEEN) {
+            let here = if syncs { dice.one_in(thin) } else { dice.one_in(BETWEEN * thin) };
+            if here && number >= self.from {
                 for weather in LUCK {
                     let image = drive.image(weather, dice);
                     tried.fetch_add(1, Ordering::Relaxed);
-                    open(&self.home, image, self.limits(begun, done), dice).map_err(|wrong| {
+                    open(&self.home, &image, self.limits(begun, done), dice).map_err(|wrong| {
                         format!("{wrong} (call {number} {op:.0?}, {weather:?}, act {begun})")
                     })?;
                     if drive.is_settled() {
@@ -96,17 +108,11 @@ impl Recording {
 /// Writes an image and opens it.
 fn open(
     recorded: &Path,
-    image: Image,
+    image: &Image,
     (least, most): (&Seen, &Seen),
     dice: &mut Dice,
 ) -> Result<(), String> {
-    let home = folder();
-    for (path, bytes) in image {
-        let below = path.strip_prefix(recorded).expect("in the home");
-        let path = home.path().join(below);
-        std::fs::create_dir_all(path.parent().expect("a folder")).expect("a folder of the image");
-        std::fs::write(&path, bytes).expect("a file of the image");
-    }
+    let home = unpack(recorded, image);
     let mut store = Store::open(home.path()).map_err(|e| format!("open: {e}"))?;
     check(&mut store, least, most)?;
     if dice.one_in(4) {
@@ -118,6 +124,18 @@ fn open(
     Ok(())
 }
 
+/// Writes files to a new folder, which were below `recorded`.
+pub(crate) fn unpack(recorded: &Path, image: &Image) -> tempfile::TempDir {
+    let home = folder();
+    for (path, bytes) in image {
+        let below = path.strip_prefix(recorded).expect("in the home");
+        let path = home.path().join(below);
+        std::fs::create_dir_all(path.parent().expect("a folder")).expect("a folder of the image");
+        std::fs::write(&path, bytes).expect("a file of the image");
+    }
+    home
+}
+
 /// A folder in memory where there is one: an image lives for a moment.
 pub(crate) fn folder() -> tempfile::TempDir {
     let memory = Path::new("/dev/shm");
@@ -125,8 +143,12 @@ pub(crate) fn folder() -> tempfile::TempDir {
     made.expect("a folder for tests")
 }
 
-/// Runs workloads on all processors until there were enough images; gives how many there were.
-fn storm(count: u64, seed: u64, one: impl Fn(Dice, &AtomicU64) -> Result<(), String> + Sync) -> u64 {
+/// Runs workloads on all processors until enough was tried; gives how much it was.
+pub(crate) fn storm(
+    count: u64,
+    seed: u64,
+    one: impl Fn(Dice, &AtomicU64) -> Result<(), String> + Sync,
+) -> u64 {
     let (tried, next) = (AtomicU64::new(0), AtomicU64::new(0));
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     std::thread::scope(|scope| {
@@ -149,10 +171,32 @@ fn after_a_power_failure_all_that_was_acknowledged_is_there() {
     let (count, seed) = (figure("MOBULA_CRASH_IMAGES", 2_000), seed());
     let tried = storm(count, seed, |mut dice, tried| {
         let home = folder();
-        let recording = record(World::new(home.path()), &mut dice, ACTS, |_| {});
-        recording.replay(&mut dice, tried)
+        let recording = record(World::new(home.path()), &mut dice, |_| {});
+        recording.replay(&mut dice, 1, tried)
     });
     tell("images", &format!("{tried} images, 0 lost"), seed);
+}
+
+/// After a sync that failed, the system takes what it could not write for written: it can be read, and is
+/// gone after the next power failure. Nothing that was acknowledged later may build on it.
+#[test]
+fn after_a_failed_sync_nothing_that_is_acknowledged_builds_on_what_it_lost() {
+    let (count, seed) = (figure("MOBULA_CRASH_IMAGES", 2_000) / 2, seed());
+    let failed = AtomicU64::new(0);
+    let tried = storm(count, seed, |mut dice, tried| {
+        let home = folder();
+        let nth = 1 + dice.below(40);
+        let fault = Fault { harm: Harm::Fsync, nth, forever: false };
+        let recording = record(World::new(home.path()), &mut dice, |watch| watch.harm(Some(fault)));
+        let syncs = recording.ops.iter().filter(|op| matches!(op, Op::SyncFailed { .. }));
+        failed.fetch_add(syncs.count() as u64, Ordering::Relaxed);
+        recording
+            .replay(&mut dice, THIN, tried)
+            .map_err(|wrong| format!("sync {nth} failed: {wrong}"))
+    });
+    let failed = failed.into_inner();
+    assert!(failed > 0, "syncs have failed");
+    tell("images", &format!("{tried} images after {failed} failed syncs, 0 lost"), seed);
 }
 
 /// The detector detects: a disk that acknowledges syncs and does nothing loses what was acknowledged.
@@ -161,7 +205,7 @@ fn a_disk_that_ignores_syncs_is_found_out() {
     let seed = seed();
     let mut dice = Dice::new(seed, 0);
     let home = folder();
-    let recording = record(World::new(home.path()), &mut dice, ACTS, |watch| watch.ignore_syncs());
-    let wrong = recording.replay(&mut dice, &AtomicU64::new(0));
+    let recording = record(World::new(home.path()), &mut dice, |watch| watch.ignore_syncs());
+    let wrong = recording.replay(&mut dice, 1, &AtomicU64::new(0));
     assert!(wrong.is_err(), "MOBULA_CRASH_SEED={seed}: nobody missed the syncs");
 }

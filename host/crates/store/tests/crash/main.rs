@@ -4,7 +4,10 @@
 mod check;
 mod dice;
 mod disk;
+mod faults;
 mod image;
 mod images;
+mod rot;
+mod v1;
 mod vfs;
 mod world;

@@ -20,6 +20,13 @@ pub(crate) enum Who {
 }
 
 impl Who {
+    pub(crate) fn actor(self) -> Option<&'static str> {
+        match self.subject() {
+            Subject::Actor(actor) => Some(actor),
+            Subject::Output(..) => None,
+        }
+    }
+
     pub(crate) fn subject(self) -> Subject<'static> {
         match self {
             Self::Trainer => Subject::Actor("trainer"),
@@ -67,6 +74,8 @@ impl Kept {
 pub(crate) struct Seen {
     pub(crate) runs: BTreeMap<RunId, Vec<RunEvent>>,
     pub(crate) checkpoints: BTreeMap<String, Kept>,
+    /// Runs of which an append failed that is there all the same: perhaps not for ever.
+    pub(crate) loose: BTreeSet<RunId>,
 }
 
 /// A store with its memory of what was done.
@@ -74,10 +83,13 @@ pub(crate) struct Seen {
 pub(crate) struct World {
     pub(crate) home: PathBuf,
     pub(crate) store: Option<Store>,
-    pub(crate) seen: Seen,
+    /// What must be there.
+    pub(crate) least: Seen,
+    /// What may be there: more, once an act has failed that may have been done all the same.
+    pub(crate) most: Seen,
     runs: Vec<RunId>,
+    entered: u64,
     written: u64,
-    last: Option<Kept>,
 }
 
 pub(crate) fn pipeline() -> Pipeline {
@@ -125,20 +137,56 @@ fn save(dice: &mut Dice, run: usize) -> Act {
 
 impl World {
     pub(crate) fn new(home: &Path) -> Self {
-        let (home, seen) = (home.to_owned(), Seen::default());
-        Self { home, store: None, seen, runs: Vec::new(), written: 0, last: None }
+        Self::with(home, &Seen::default())
     }
 
     /// One in which something was done before us.
-    pub(crate) fn with(home: &Path, seen: Seen) -> Self {
-        let runs = seen.runs.keys().cloned().collect();
+    pub(crate) fn with(home: &Path, seen: &Seen) -> Self {
+        let runs: Vec<RunId> = seen.runs.keys().cloned().collect();
         let written = seen.checkpoints.values().map(|kept| kept.number).max().unwrap_or(0);
-        Self { seen, runs, written, ..Self::new(home) }
+        let (least, most) = (seen.clone(), seen.clone());
+        let (home, entered) = (home.to_owned(), runs.len() as u64);
+        Self { home, store: None, least, most, runs, entered, written }
     }
 
-    /// Does one act, and takes note of it when it was acknowledged.
+    /// Does one act, and takes note of it: as done when it was acknowledged, else as perhaps done.
     pub(crate) fn act(&mut self, act: Act, open: Open) -> Result<(), StoreError> {
-        let mut after = self.seen.clone();
+        let (least, most) = self.between(act);
+        let coming = self.coming(act);
+        self.written += u64::from(coming.is_some());
+        if let Err(e) = self.perform(act, coming.as_ref(), &most, open) {
+            (self.least, self.most) = (least, most);
+            return Err(e);
+        }
+        match act {
+            Act::Run | Act::Append { .. } | Act::End { .. } => {
+                let run = match act {
+                    Act::Append { run, .. } | Act::End { run } => &self.runs[run],
+                    _ => self.runs.last().expect("it was just entered"),
+                };
+                self.least.runs.insert(run.clone(), most.runs[run].clone());
+                self.most.runs = most.runs;
+                self.most.loose.remove(run);
+            }
+            Act::Save { .. } => {
+                let kept = coming.expect("a save has something to be saved");
+                let id = CheckpointId::new(&kept.run, kept.number).as_str().to_owned();
+                self.least.checkpoints.insert(id, kept);
+                self.most.checkpoints = most.checkpoints;
+            }
+            Act::Open | Act::Collect => {}
+        }
+        self.retire(act);
+        Ok(())
+    }
+
+    fn perform(
+        &mut self,
+        act: Act,
+        coming: Option<&Kept>,
+        most: &Seen,
+        open: Open,
+    ) -> Result<(), StoreError> {
         match act {
             Act::Open => {
                 drop(self.store.take());
@@ -146,60 +194,60 @@ impl World {
             }
             Act::Run => {
                 let id = self.next_run();
+                self.entered += 1;
                 self.open_store().create_run(&NewRun { id: &id, pipeline: &pipeline() })?;
-                after.runs.insert(id.clone(), Vec::new());
                 self.runs.push(id);
             }
-            Act::Save { .. } => {
-                let kept = self.coming(act).expect("a save");
-                self.written += 1;
-                self.last = Some(kept.clone());
-                let keep = if let Act::Save { keep, .. } = act { keep } else { 1 };
-                let id = save_one(self.open_store(), &kept, keep)?;
-                after.checkpoints.insert(id, kept);
+            Act::Save { keep, .. } => {
+                let kept = coming.expect("a save has something to be saved");
+                save_one(self.open_store(), kept, keep)?;
             }
-            Act::Append { run, count } => {
+            Act::Append { run, .. } | Act::End { run } => {
                 let run = self.runs[run].clone();
-                let events = self.events(&run, count);
-                self.open_store().append(&run, &events)?;
-                after.runs.get_mut(&run).expect("a run of ours").extend(events);
-            }
-            Act::End { run } => {
-                let run = self.runs[run].clone();
-                let result = serde_json::Map::new();
-                let body = EventBody::RunEnded { status: RunStatus::Succeeded, result, error: None };
-                let event = RunEvent { at_s: 9.0, body };
-                self.open_store().append(&run, std::slice::from_ref(&event))?;
-                after.runs.get_mut(&run).expect("a run of ours").push(event);
+                let there = self.appended(&run).len();
+                self.open_store().append(&run, &most.runs[&run][there..])?;
             }
             Act::Collect => {
                 self.open_store().collect(false)?;
             }
         }
-        self.retire(act, &mut after);
-        self.seen = after;
         Ok(())
     }
 
+    /// The events that are in the store: of an append that failed, none or all.
+    fn appended(&self, run: &RunId) -> &[RunEvent] {
+        let (least, most) = (&self.least.runs[run], &self.most.runs[run]);
+        if least.len() == most.len() {
+            return least;
+        }
+        let store = self.store.as_ref().expect("the store is open");
+        let there = store.events(run, 0).map_or(0, |events| events.len());
+        if there == most.len() { most } else { least }
+    }
+
     /// Takes out what the store has let go of, which must be what it may let go of.
-    fn retire(&mut self, act: Act, after: &mut Seen) {
-        let doomed = self.doomed(act, after);
-        let rows = self.open_store().checkpoints(None).expect("the list of checkpoints");
+    fn retire(&mut self, act: Act) {
+        let doomed = self.doomed(act, &self.most);
+        let Ok(rows) = self.open_store().checkpoints(None) else {
+            // The disk fails: nobody knows which of them are gone.
+            return self.least.checkpoints.retain(|id, _| !doomed.contains(id));
+        };
         let there: BTreeSet<&str> = rows.iter().map(|row| row.id.as_str()).collect();
-        after.checkpoints.retain(|id, _| {
-            let is_there = there.contains(id.as_str());
-            assert!(is_there || doomed.contains(id), "{id} must not be gone after {act:?}");
-            is_there
-        });
+        for id in self.least.checkpoints.keys().filter(|id| !there.contains(id.as_str())) {
+            assert!(doomed.contains(id), "{id} must not be gone after {act:?}");
+        }
+        self.least.checkpoints.retain(|id, _| there.contains(id.as_str()));
+        self.most.checkpoints.retain(|id, _| there.contains(id.as_str()) || !doomed.contains(id));
     }
 
     /// Checkpoints that an act may remove from what is there after it.
     pub(crate) fn doomed(&self, act: Act, after: &Seen) -> BTreeSet<String> {
         let all = after.checkpoints.iter();
         let newer = |kept: &Kept, who: bool| {
-            let of_same = after.checkpoints.values().filter(|other| {
-                other.run == kept.run && (!who || other.who == kept.who)
-            });
+            let of_same = after
+                .checkpoints
+                .values()
+                .filter(|other| other.run == kept.run && (!who || other.who == kept.who));
             of_same.filter(|other| other.number > kept.number).count()
         };
         let gone = |kept: &Kept| match act {
@@ -224,24 +272,22 @@ impl World {
         Some(Kept { run, who, number: self.written + 1, len, seed })
     }
 
-    /// Events to be appended next.
-    fn events(&self, run: &RunId, count: usize) -> Vec<RunEvent> {
-        let first = self.seen.runs[run].len() as u64;
-        let metric = |step| {
-            let stage = StageRef { name: "train".to_owned(), index: 0, repeated: true };
-            let body = EventBody::Metric { stage, name: "loss".to_owned(), step, value: 0.5 };
-            RunEvent { at_s: 1.0, body }
-        };
-        (first..first + count as u64).map(metric).collect()
-    }
-
     fn next_run(&self) -> RunId {
-        RunId::new(1_000 + self.runs.len() as u64, 1)
+        RunId::new(1_000 + self.entered, 1)
     }
 
-    /// Between which two states the store is when an act failed or was cut off.
+    /// Between which two states the store is while an act is under way.
     pub(crate) fn between(&self, act: Act) -> (Seen, Seen) {
-        let (mut least, mut most) = (self.seen.clone(), self.seen.clone());
+        let (mut least, mut most) = self.state();
+        let mut append = |run: usize, more: &dyn Fn(u64) -> Vec<RunEvent>| {
+            let run = &self.runs[run];
+            let there = self.appended(run).to_vec();
+            if there.len() != least.runs[run].len() {
+                most.loose.insert(run.clone());
+            }
+            let more = more(there.len() as u64);
+            most.runs.insert(run.clone(), [there, more].concat());
+        };
         match act {
             Act::Save { .. } => {
                 let kept = self.coming(act).expect("a save");
@@ -252,15 +298,9 @@ impl World {
                 most.runs.insert(self.next_run(), Vec::new());
             }
             Act::Append { run, count } => {
-                let events = self.events(&self.runs[run], count);
-                most.runs.get_mut(&self.runs[run]).expect("a run of ours").extend(events);
+                append(run, &|first| (first..first + count as u64).map(metric).collect());
             }
-            Act::End { run } => {
-                let result = serde_json::Map::new();
-                let body = EventBody::RunEnded { status: RunStatus::Succeeded, result, error: None };
-                let events = most.runs.get_mut(&self.runs[run]).expect("a run of ours");
-                events.push(RunEvent { at_s: 9.0, body });
-            }
+            Act::End { run } => append(run, &|_| vec![ended()]),
             Act::Open | Act::Collect => {}
         }
         for id in self.doomed(act, &most) {
@@ -269,9 +309,25 @@ impl World {
         (least, most)
     }
 
+    /// What must, and what may be there.
+    pub(crate) fn state(&self) -> (Seen, Seen) {
+        (self.least.clone(), self.most.clone())
+    }
+
     fn open_store(&mut self) -> &mut Store {
         self.store.as_mut().expect("the store is open")
     }
+}
+
+pub(crate) fn metric(step: u64) -> RunEvent {
+    let stage = StageRef { name: "train".to_owned(), index: 0, repeated: true };
+    let body = EventBody::Metric { stage, name: "loss".to_owned(), step, value: 0.5 };
+    RunEvent { at_s: 1.0, body }
+}
+
+pub(crate) fn ended() -> RunEvent {
+    let (status, result) = (RunStatus::Succeeded, serde_json::Map::new());
+    RunEvent { at_s: 9.0, body: EventBody::RunEnded { status, result, error: None } }
 }
 
 /// How a store is opened.

@@ -27,15 +27,32 @@ enum Answer {
 }
 
 type Transfer = unsafe extern "C" fn(c_int, *mut c_void, usize) -> isize;
+type TransferAt = unsafe extern "C" fn(c_int, *mut c_void, usize, i64) -> isize;
+type Hook = unsafe extern "C" fn();
 
 /// Puts ours before the system's calls. Before any file is opened.
 pub(super) fn hook(system: &ffi::sqlite3_vfs) {
     let set = system.xSetSystemCall.expect("the system's calls can be replaced");
     let table = ptr_of(system);
-    let hooks: [(&CStr, Transfer); 2] = [(c"write", write), (c"read", read)];
+    // SAFETY: pointers to functions, whose types sqlite casts them back to.
+    let [read, write, read_at, write_at]: [Hook; 4] = unsafe {
+        [
+            mem::transmute::<Transfer, Hook>(read),
+            mem::transmute::<Transfer, Hook>(write),
+            mem::transmute::<TransferAt, Hook>(read_at),
+            mem::transmute::<TransferAt, Hook>(write_at),
+        ]
+    };
+    // Which of them it uses depends on the system that sqlite was built on.
+    let hooks: [(&CStr, Hook); 6] = [
+        (c"read", read),
+        (c"write", write),
+        (c"pread", read_at),
+        (c"pwrite", write_at),
+        (c"pread64", read_at),
+        (c"pwrite64", write_at),
+    ];
     for (name, hook) in hooks {
-        // SAFETY: a pointer to a function, whose type sqlite casts it back to.
-        let hook: unsafe extern "C" fn() = unsafe { mem::transmute(hook) };
         // SAFETY: the table is the system's, the name ends with a zero.
         let done = unsafe { set(table, name.as_ptr(), Some(hook)) };
         assert_eq!(done, ffi::SQLITE_OK, "{name:?} is a call of sqlite");
@@ -87,18 +104,34 @@ fn fail(code: c_int) -> isize {
     -1
 }
 
-unsafe extern "C" fn write(fd: c_int, from: *mut c_void, len: usize) -> isize {
+unsafe extern "C" fn read(fd: c_int, bytes: *mut c_void, len: usize) -> isize {
     match planned(len) {
-        // SAFETY: no more bytes than the caller has.
-        Ok(len) => unsafe { libc::write(fd, from, len) },
+        // SAFETY: no more bytes than the caller has room for.
+        Ok(len) => unsafe { libc::read(fd, bytes, len) },
         Err(code) => fail(code),
     }
 }
 
-unsafe extern "C" fn read(fd: c_int, to: *mut c_void, len: usize) -> isize {
+unsafe extern "C" fn read_at(fd: c_int, bytes: *mut c_void, len: usize, at: i64) -> isize {
     match planned(len) {
         // SAFETY: no more bytes than the caller has room for.
-        Ok(len) => unsafe { libc::read(fd, to, len) },
+        Ok(len) => unsafe { libc::pread(fd, bytes, len, at) },
+        Err(code) => fail(code),
+    }
+}
+
+unsafe extern "C" fn write(fd: c_int, bytes: *mut c_void, len: usize) -> isize {
+    match planned(len) {
+        // SAFETY: no more bytes than the caller has.
+        Ok(len) => unsafe { libc::write(fd, bytes, len) },
+        Err(code) => fail(code),
+    }
+}
+
+unsafe extern "C" fn write_at(fd: c_int, bytes: *mut c_void, len: usize, at: i64) -> isize {
+    match planned(len) {
+        // SAFETY: no more bytes than the caller has.
+        Ok(len) => unsafe { libc::pwrite(fd, bytes, len, at) },
         Err(code) => fail(code),
     }
 }

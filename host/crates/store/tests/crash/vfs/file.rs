@@ -180,11 +180,7 @@ unsafe extern "C" fn write(
                 (false, Some(Harm::Short)) => &bytes[..len.div_ceil(2)],
                 (false, _) => return None,
             };
-            Some(Op::Write {
-                file: watched.file,
-                at: at.cast_unsigned(),
-                bytes: bytes.to_vec(),
-            })
+            Some(Op::Write { file: watched.file, at: at.cast_unsigned(), bytes: bytes.to_vec() })
         })
     }
 }

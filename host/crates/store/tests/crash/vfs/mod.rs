@@ -121,7 +121,8 @@ unsafe extern "C" fn delete(_: *mut ffi::sqlite3_vfs, name: *const c_char, sync:
         // SAFETY: the system's function gets what sqlite gave, and its own table.
         unsafe { (*system).xDelete.expect("the system can delete")(system, name, sync) }
     };
-    let Some((path, disk)) = path.and_then(|path| Some((disk_of(&path)?, path))).map(|(d, p)| (p, d))
+    let Some((path, disk)) =
+        path.and_then(|path| Some((disk_of(&path)?, path))).map(|(d, p)| (p, d))
     else {
         return delete();
     };
@@ -140,9 +141,7 @@ unsafe extern "C" fn delete(_: *mut ffi::sqlite3_vfs, name: *const c_char, sync:
         return disk.call(
             (Call::SyncDir, &dir),
             |harm| harm.map_or(ffi::SQLITE_OK, |_| ffi::SQLITE_IOERR_DIR_FSYNC),
-            |_, answer, _| {
-                (*answer == ffi::SQLITE_OK).then(|| Op::SyncDir { dir: dir.clone() })
-            },
+            |_, answer, _| (*answer == ffi::SQLITE_OK).then(|| Op::SyncDir { dir: dir.clone() }),
         );
     }
     answer

@@ -1,0 +1,229 @@
+//! Bit rot: bytes that changed while nobody looked, in any file of a store. It is noticed or does no harm:
+//! never other bytes than were saved, never a panic, and the newest checkpoint that is whole is found.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use mobula_store::{Store, StoreError};
+
+use crate::dice::{Dice, figure, seed, tell};
+use crate::disk::files_under;
+use crate::images::{Image, folder, storm, unpack};
+use crate::world::{Act, Seen, Who, World};
+
+/// Acts that make the store.
+const SAVES: u64 = 14;
+
+/// A healthy store as files, and what is in it.
+struct Healthy {
+    files: Image,
+    seen: Seen,
+}
+
+impl Healthy {
+    /// Closed, or as a process that died has left it: then the log is full.
+    fn new(dice: &mut Dice, closed: bool) -> Self {
+        let folder = folder();
+        let mut world = World::new(folder.path());
+        let mut act = |act| world.act(act, Store::open).expect("nothing fails");
+        act(Act::Open);
+        act(Act::Run);
+        act(Act::Run);
+        for number in 0..SAVES {
+            let run = dice.index(2);
+            let who = [Who::Trainer, Who::Stats, Who::Output(0)][dice.index(3)];
+            let len = [dice.index(200), dice.index(30_000), dice.index(150_000)][dice.index(3)];
+            act(Act::Save { run, who, len, seed: number, keep: 3 });
+            if dice.one_in(3) {
+                act(Act::Append { run, count: 1 + dice.index(6) });
+            }
+        }
+        if closed {
+            drop(world.store.take());
+        }
+        let read = |path: PathBuf| {
+            let bytes = std::fs::read(&path).expect("a file of the store");
+            (path.strip_prefix(folder.path()).expect("in the home").to_owned(), bytes)
+        };
+        let shared = |path: &PathBuf| path.to_string_lossy().ends_with("-shm");
+        let files = files_under(folder.path()).into_iter().filter(|path| !shared(path));
+        Self { files: files.map(read).collect(), seen: world.least }
+    }
+}
+
+/// Damages one file; says how.
+fn damage(files: &mut Image, dice: &mut Dice) -> String {
+    let full: Vec<usize> = (0..files.len()).filter(|i| !files[*i].1.is_empty()).collect();
+    let (path, bytes) = &mut files[full[dice.index(full.len())]];
+    let name = path.display().to_string();
+    let page = [512, 4096, 65536][dice.index(3)];
+    let pages = bytes.len() / page;
+    match dice.below(6) {
+        0 | 1 => {
+            let bits = 1 + dice.below(4);
+            let at: Vec<usize> = (0..bits).map(|_| dice.index(bytes.len())).collect();
+            at.iter().for_each(|at| bytes[*at] ^= 1 << dice.below(8));
+            format!("{name}: bits flipped at {at:?}")
+        }
+        2 => {
+            let at = dice.index(bytes.len());
+            let len = 1 + dice.index(page.min(bytes.len() - at));
+            bytes[at..at + len].fill(0);
+            format!("{name}: {len} bytes zeroed at {at}")
+        }
+        3 => {
+            bytes.truncate(dice.index(bytes.len()));
+            format!("{name}: cut to {} bytes", bytes.len())
+        }
+        4 if pages > 1 => {
+            let (from, to) = (dice.index(pages), dice.index(pages));
+            bytes.copy_within(from * page..(from + 1) * page, to * page);
+            format!("{name}: {page} bytes of page {from} also written to {to}")
+        }
+        _ => {
+            let (one, other) = (dice.index(pages.max(1)), dice.index(pages.max(1)));
+            for i in 0..page.min(bytes.len()) {
+                let (a, b) = (one * page + i, other * page + i);
+                if a.max(b) < bytes.len() {
+                    bytes.swap(a, b);
+                }
+            }
+            format!("{name}: pages {one} and {other} of {page} bytes in each other's place")
+        }
+    }
+}
+
+/// What became of a damaged store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    /// Nothing is missing and nothing is other than it was.
+    Harmless,
+    /// The store says that something is wrong.
+    Noticed,
+}
+
+/// Looks at everything; gives what is wrong where it was not noticed.
+fn look(home: &Path, seen: &Seen) -> Result<Fate, String> {
+    let mut store = match Store::open(home) {
+        Ok(store) => store,
+        Err(e) => return named(&e, home),
+    };
+    let mut look = Look { noticed: None, differs: None };
+    checkpoints(&mut store, seen, &mut look)?;
+    history(&store, seen, &mut look);
+    look.ask(store.check());
+    match (look.noticed, look.differs) {
+        (Some(e), _) => named(&e, home),
+        (None, None) => Ok(Fate::Harmless),
+        (None, Some(what)) => Err(format!("{what}, and nobody noticed")),
+    }
+}
+
+fn named(e: &StoreError, home: &Path) -> Result<Fate, String> {
+    let said = e.to_string();
+    let home = home.display().to_string();
+    // An entry that cannot be read is named by what it is.
+    let names = [home.as_str(), "checkpoint c-", "event `r-", "run `r-", "no run"];
+    let named = names.iter().any(|name| said.contains(name));
+    if named { Ok(Fate::Noticed) } else { Err(format!("a message that names nothing: {said}")) }
+}
+
+#[derive(Debug)]
+struct Look {
+    noticed: Option<StoreError>,
+    differs: Option<String>,
+}
+
+impl Look {
+    fn ask<T>(&mut self, answer: Result<T, StoreError>) -> Option<T> {
+        answer.map_err(|e| self.noticed = Some(e)).ok()
+    }
+
+    fn differs(&mut self, what: String) {
+        self.differs.get_or_insert(what);
+    }
+}
+
+/// A wrong checkpoint is wrong whether somebody noticed or not.
+fn checkpoints(store: &mut Store, seen: &Seen, look: &mut Look) -> Result<(), String> {
+    let rows = look.ask(store.checkpoints(None)).unwrap_or_default();
+    let mut whole = Vec::new();
+    for row in &rows {
+        let Ok(bytes) = store.load_checkpoint(&row.id).map_err(|e| look.noticed = Some(e)) else {
+            continue;
+        };
+        let id = row.id.as_str();
+        let kept = seen.checkpoints.get(id).ok_or(format!("{id} was never saved"))?;
+        if bytes != kept.bytes() {
+            return Err(format!("{id} is loaded with wrong bytes"));
+        }
+        let right = row.position == kept.number
+            && row.run == kept.run.as_str()
+            && row.actor.as_deref() == kept.who.actor();
+        if !right {
+            return Err(format!("{id} is loaded as something else: {row:?}"));
+        }
+        whole.push(kept);
+    }
+    for kept in seen.checkpoints.values() {
+        let same = whole.iter().filter(|other| other.run == kept.run && other.who == kept.who);
+        let newest = same.map(|other| other.number).max();
+        let found = match store.newest_valid(&kept.run, kept.who.subject()) {
+            Ok(found) => found,
+            Err(e) if rows.is_empty() => {
+                look.noticed = Some(e);
+                continue;
+            }
+            Err(e) => return Err(format!("one that is whole was not found: {e}")),
+        };
+        let number = found.map(|(row, _)| row.position);
+        if number != newest {
+            return Err(format!("the newest whole one is {newest:?}, found was {number:?}"));
+        }
+    }
+    if whole.len() < seen.checkpoints.len() {
+        look.differs(format!("{} checkpoints are gone", seen.checkpoints.len() - whole.len()));
+    }
+    Ok(())
+}
+
+fn history(store: &Store, seen: &Seen, look: &mut Look) {
+    let rows = look.ask(store.runs()).unwrap_or_default();
+    if !rows.iter().map(|row| &row.run).rev().eq(seen.runs.keys()) {
+        look.differs("other runs".to_owned());
+    }
+    for (run, expected) in &seen.runs {
+        if let Some(events) = look.ask(store.events(run, 0)) {
+            let same = events.iter().map(|(_, event)| event).eq(expected);
+            if !same || !events.iter().map(|(number, _)| *number).eq(1..=events.len() as u64) {
+                look.differs(format!("other events of {run}"));
+            }
+        }
+        if look.ask(store.run_pipeline(run)).is_some_and(|found| found != crate::world::pipeline())
+        {
+            look.differs(format!("another pipeline of {run}"));
+        }
+    }
+}
+
+#[test]
+fn rotten_bytes_are_noticed_or_do_no_harm() {
+    let (count, seed) = (figure("MOBULA_CRASH_ROT", 1_000), seed());
+    let noticed = AtomicU64::new(0);
+    let tried = storm(count, seed, |mut dice, tried| {
+        let closed = dice.one_in(2);
+        let healthy = Healthy::new(&mut dice, closed);
+        for _ in 0..20 {
+            let mut files = healthy.files.clone();
+            let how = damage(&mut files, &mut dice);
+            let home = unpack(Path::new(""), &files);
+            let fate = look(home.path(), &healthy.seen).map_err(|e| format!("{e} ({how})"))?;
+            noticed.fetch_add(u64::from(fate == Fate::Noticed), Ordering::Relaxed);
+            tried.fetch_add(1, Ordering::Relaxed);
+        }
+        Ok(())
+    });
+    let noticed = noticed.into_inner();
+    assert!(noticed > count / 4, "MOBULA_CRASH_SEED={seed}: only {noticed} were noticed");
+    tell("bit rot", &format!("{tried} stores, {noticed} noticed, 0 wrong"), seed);
+}
