@@ -2,11 +2,13 @@
 //! tested with which figures; `MOBULA_CRASH_SEED` repeats a run.
 
 mod check;
+mod crowd;
 mod dice;
 mod disk;
 mod faults;
 mod image;
 mod images;
+mod kills;
 mod rot;
 mod v1;
 mod vfs;

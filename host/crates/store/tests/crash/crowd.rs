@@ -1,0 +1,144 @@
+//! Many at once on one home: actors that save, others that read, and a collection in between, in threads
+//! and in a second process. Nobody is told to come back later, and nobody's work is lost.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use mobula_contract::{CheckpointId, RunId};
+use mobula_store::{NewCheckpoint, NewRun, Store, StoreError, Subject};
+
+use crate::dice::{content, figure, tell};
+use crate::world::{metric, pipeline};
+
+/// Actors that save, in this process.
+const SAVERS: u64 = 32;
+const READERS: u64 = 2;
+/// Newest checkpoints that each keeps.
+const KEEP: u32 = 2;
+/// Tells a second process where the home is.
+const NEIGHBOUR: &str = "MOBULA_CRASH_NEIGHBOUR";
+/// Ids of savers in the second process begin here.
+const NEIGHBOUR_FIRST: u64 = 100;
+
+/// The run of a saver: each has its own, so that numbers do not meet.
+fn run(saver: u64) -> RunId {
+    RunId::new(5_000 + saver, 1)
+}
+
+fn bytes(saver: u64, number: u64) -> Vec<u8> {
+    let len = usize::try_from(1 + saver * 977 + number % 5_000).expect("small");
+    content(len, saver << 32 | number)
+}
+
+fn save(store: &mut Store, saver: u64, number: u64) -> Result<(), StoreError> {
+    let (run, actor) = (run(saver), Some("trainer"));
+    let id = CheckpointId::new(&run, number);
+    let (stage, bytes) = ("train", &bytes(saver, number));
+    let new = NewCheckpoint { id: &id, run: &run, stage, index: 0, actor, position: number, bytes };
+    store.append(&run, &[metric(number - 1)])?;
+    store.save_checkpoint(&new, KEEP).map(drop)
+}
+
+/// Reads the newest of a saver, which must be what it was when it was saved.
+fn read(store: &Store, saver: u64) -> Result<u64, StoreError> {
+    let found = store.newest_valid(&run(saver), Subject::Actor("trainer"))?;
+    Ok(found.map_or(0, |(row, found)| {
+        assert!(found == bytes(saver, row.position), "{} has wrong bytes", row.id);
+        row.position
+    }))
+}
+
+/// Saves until it is told to stop; gives how often.
+fn saver(home: &Path, number: u64, stop: &AtomicBool) -> Result<u64, StoreError> {
+    let mut store = Store::open(home)?;
+    store.create_run(&NewRun { id: &run(number), pipeline: &pipeline() })?;
+    let mut saved = 0;
+    while !stop.load(Ordering::Relaxed) {
+        save(&mut store, number, saved + 1)?;
+        saved += 1;
+    }
+    Ok(saved)
+}
+
+/// Not a test by itself: savers in a process of their own.
+#[test]
+fn neighbour() {
+    let Ok(home) = std::env::var(NEIGHBOUR) else { return };
+    let mut store = Store::open(Path::new(&home)).expect("the store opens");
+    let id = run(NEIGHBOUR_FIRST);
+    store.create_run(&NewRun { id: &id, pipeline: &pipeline() }).expect("a run");
+    for number in 1.. {
+        save(&mut store, NEIGHBOUR_FIRST, number).expect("a save beside others");
+    }
+}
+
+fn start_neighbour(home: &Path) -> Child {
+    Command::new(std::env::current_exe().expect("this program"))
+        .args(["crowd::neighbour", "--exact"])
+        .env(NEIGHBOUR, home)
+        .stdout(Stdio::null())
+        .spawn()
+        .expect("a second process")
+}
+
+#[test]
+fn many_savers_readers_and_a_collection_do_not_harm_each_other() {
+    let seconds = figure("MOBULA_CRASH_CROWD_S", 4);
+    let home = tempfile::tempdir().expect("a home");
+    let home = home.path();
+    drop(Store::open(home).expect("the store opens"));
+    let (stop, reads) = (AtomicBool::new(false), AtomicU64::new(0));
+    let mut neighbour = start_neighbour(home);
+    let saved: BTreeMap<u64, u64> = std::thread::scope(|scope| {
+        let (stop, reads) = (&stop, &reads);
+        let savers: Vec<_> =
+            (0..SAVERS).map(|number| scope.spawn(move || saver(home, number, stop))).collect();
+        let readers: Vec<_> = (0..READERS)
+            .map(|first| {
+                scope.spawn(move || {
+                    let store = Store::open(home)?;
+                    for number in (first..).step_by(3) {
+                        if stop.load(Ordering::Relaxed) {
+                            return Ok(());
+                        }
+                        read(&store, number % SAVERS)?;
+                        reads.fetch_add(1, Ordering::Relaxed);
+                    }
+                    Ok::<_, StoreError>(())
+                })
+            })
+            .collect();
+        let mut collector = Store::open(home).expect("the store opens");
+        let end = Instant::now() + Duration::from_secs(seconds);
+        while Instant::now() < end {
+            std::thread::sleep(Duration::from_millis(50));
+            collector.collect(false).expect("a collection beside others");
+        }
+        stop.store(true, Ordering::Relaxed);
+        for reader in readers {
+            reader.join().expect("a reader").expect("reading beside others");
+        }
+        let saved = savers.into_iter().map(|saver| saver.join().expect("a saver"));
+        (0..).zip(saved.map(|saved| saved.expect("a save beside others"))).collect()
+    });
+    let alive = neighbour.try_wait().expect("a child").is_none();
+    neighbour.kill().expect("it can be killed");
+    neighbour.wait().expect("it is dead");
+    assert!(alive, "the second process failed");
+
+    let store = Store::open(home).expect("the store opens");
+    store.check().expect("the database is whole");
+    for (saver, count) in &saved {
+        assert_eq!(read(&store, *saver).expect("it can be read"), *count, "of saver {saver}");
+        let events = store.events(&run(*saver), 0).expect("its events");
+        assert_eq!(events.len() as u64, *count, "events of saver {saver}");
+    }
+    assert!(read(&store, NEIGHBOUR_FIRST).expect("it can be read") > 0, "the other process saved");
+    let (saves, reads): (u64, u64) = (saved.values().sum(), reads.into_inner());
+    assert!(saved.values().all(|count| *count > 0), "everybody came to save: {saved:?}");
+    let what = format!("{SAVERS} savers for {seconds} s, {saves} saves, {reads} reads, 0 lost");
+    tell("crowd", &what, 0);
+}
