@@ -63,6 +63,27 @@ fn saver(home: &Path, number: u64, stop: &AtomicBool) -> Result<u64, StoreError>
     Ok(saved)
 }
 
+/// Ends the second process with this one.
+struct End {
+    neighbour: Child,
+}
+
+impl Drop for End {
+    fn drop(&mut self) {
+        let _ = self.neighbour.kill();
+        let _ = self.neighbour.wait();
+    }
+}
+
+/// Ends the threads when the one that holds it ends.
+struct Failed<'a>(&'a AtomicBool);
+
+impl Drop for Failed<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 /// Not a test by itself: savers in a process of their own.
 #[test]
 fn neighbour() {
@@ -91,9 +112,10 @@ fn many_savers_readers_and_a_collection_do_not_harm_each_other() {
     let home = home.path();
     drop(Store::open(home).expect("the store opens"));
     let (stop, reads) = (AtomicBool::new(false), AtomicU64::new(0));
-    let mut neighbour = start_neighbour(home);
+    let mut end = End { neighbour: start_neighbour(home) };
     let saved: BTreeMap<u64, u64> = std::thread::scope(|scope| {
         let (stop, reads) = (&stop, &reads);
+        let failed = Failed(stop);
         let savers: Vec<_> =
             (0..SAVERS).map(|number| scope.spawn(move || saver(home, number, stop))).collect();
         let readers: Vec<_> = (0..READERS)
@@ -117,16 +139,15 @@ fn many_savers_readers_and_a_collection_do_not_harm_each_other() {
             std::thread::sleep(Duration::from_millis(50));
             collector.collect(false).expect("a collection beside others");
         }
-        stop.store(true, Ordering::Relaxed);
+        drop(failed);
         for reader in readers {
             reader.join().expect("a reader").expect("reading beside others");
         }
         let saved = savers.into_iter().map(|saver| saver.join().expect("a saver"));
         (0..).zip(saved.map(|saved| saved.expect("a save beside others"))).collect()
     });
-    let alive = neighbour.try_wait().expect("a child").is_none();
-    neighbour.kill().expect("it can be killed");
-    neighbour.wait().expect("it is dead");
+    let alive = end.neighbour.try_wait().expect("a child").is_none();
+    drop(end);
     assert!(alive, "the second process failed");
 
     let store = Store::open(home).expect("the store opens");
