@@ -9,7 +9,7 @@ use crate::world::{Kept, Seen, Who, pipeline, save_one};
 
 /// Compares a store with what was acknowledged before an act (`least`, without what the act may remove)
 /// and what there may be after it (`most`). Gives what is wrong, in words.
-pub(crate) fn check(store: &mut Store, least: &Seen, most: &Seen) -> Result<(), String> {
+pub(crate) fn check(store: &Store, least: &Seen, most: &Seen) -> Result<(), String> {
     let said = |what: &'static str| move |e: StoreError| format!("{what}: {e}");
     store.check().map_err(said("integrity"))?;
     let rows = store.checkpoints(None).map_err(said("list of checkpoints"))?;
@@ -36,7 +36,7 @@ pub(crate) fn check(store: &mut Store, least: &Seen, most: &Seen) -> Result<(), 
     }
     for kept in newest.values() {
         let found = store.newest_valid(&kept.run, kept.who.subject()).map_err(said("newest"))?;
-        let number = found.map(|(row, _)| row.position);
+        let number = found.found.map(|(row, _)| row.position);
         if number != Some(kept.number) {
             return Err(format!("the newest of {:?} is {number:?}, not {}", kept.who, kept.number));
         }
@@ -73,7 +73,7 @@ fn events(store: &Store, least: &Seen, most: &Seen) -> Result<(), String> {
 }
 
 /// That a store goes on: one more checkpoint and one more event.
-pub(crate) fn usable(store: &mut Store, most: &Seen) -> Result<(), String> {
+pub(crate) fn usable(store: &Store, most: &Seen) -> Result<(), String> {
     let Some(run) = store.runs().map_err(|e| e.to_string())?.into_iter().next() else {
         return Ok(());
     };
@@ -82,7 +82,7 @@ pub(crate) fn usable(store: &mut Store, most: &Seen) -> Result<(), String> {
     let kept = Kept { run, who, number, len: 5_000, seed: number };
     save_one(store, &kept, 2).map_err(|e| format!("a save afterwards: {e}"))?;
     let newest = store.newest_valid(&kept.run, who.subject()).map_err(|e| e.to_string())?;
-    match newest {
+    match newest.found {
         Some((row, bytes)) if row.position == number && bytes == kept.bytes() => Ok(()),
         other => Err(format!("a save afterwards is not found, but {:?}", other.map(|o| o.0))),
     }

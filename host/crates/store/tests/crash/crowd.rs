@@ -11,7 +11,8 @@ use mobula_contract::{CheckpointId, RunId};
 use mobula_store::{NewCheckpoint, NewRun, Store, StoreError, Subject};
 
 use crate::dice::{content, figure, tell};
-use crate::world::{metric, pipeline};
+use crate::layer;
+use crate::world::{metric, newest, pipeline};
 
 /// Actors that save, in this process.
 const SAVERS: u64 = 32;
@@ -29,23 +30,33 @@ fn run(saver: u64) -> RunId {
 }
 
 fn bytes(saver: u64, number: u64) -> Vec<u8> {
-    let len = usize::try_from(1 + saver * 977 + number % 5_000).expect("small");
+    let len = usize::try_from(1 + saver * 3_977 + number % 5_000).expect("small");
     content(len, saver << 32 | number)
 }
 
-fn save(store: &mut Store, saver: u64, number: u64) -> Result<(), StoreError> {
-    let (run, actor) = (run(saver), Some("trainer"));
+fn save(store: &Store, saver: u64, number: u64) -> Result<(), StoreError> {
+    let (run, bytes) = (run(saver), bytes(saver, number));
     let id = CheckpointId::new(&run, number);
-    let (stage, bytes) = ("train", &bytes(saver, number));
-    let new = NewCheckpoint { id: &id, run: &run, stage, index: 0, actor, position: number, bytes };
+    let new = NewCheckpoint {
+        id: &id,
+        run: Some(&run),
+        name: None,
+        stage: "train",
+        index: 0,
+        actor: Some("trainer"),
+        position: number,
+        metric: None,
+        pinned: false,
+        bytes: &bytes,
+    };
     store.append(&run, &[metric(number - 1)])?;
-    store.save_checkpoint(&new, KEEP).map(drop)
+    store.save_checkpoint(&new, &newest(KEEP)).map(drop)
 }
 
 /// Reads the newest of a saver, which must be what it was when it was saved.
 fn read(store: &Store, saver: u64) -> Result<u64, StoreError> {
     let found = store.newest_valid(&run(saver), Subject::Actor("trainer"))?;
-    Ok(found.map_or(0, |(row, found)| {
+    Ok(found.found.map_or(0, |(row, found)| {
         assert!(found == bytes(saver, row.position), "{} has wrong bytes", row.id);
         row.position
     }))
@@ -53,11 +64,11 @@ fn read(store: &Store, saver: u64) -> Result<u64, StoreError> {
 
 /// Saves until it is told to stop; gives how often.
 fn saver(home: &Path, number: u64, stop: &AtomicBool) -> Result<u64, StoreError> {
-    let mut store = Store::open(home)?;
+    let store = layer::open(home)?;
     store.create_run(&NewRun { id: &run(number), pipeline: &pipeline() })?;
     let mut saved = 0;
     while !stop.load(Ordering::Relaxed) {
-        save(&mut store, number, saved + 1)?;
+        save(&store, number, saved + 1)?;
         saved += 1;
     }
     Ok(saved)
@@ -88,11 +99,11 @@ impl Drop for Failed<'_> {
 #[test]
 fn neighbour() {
     let Ok(home) = std::env::var(NEIGHBOUR) else { return };
-    let mut store = Store::open(Path::new(&home)).expect("the store opens");
+    let store = layer::open(Path::new(&home)).expect("the store opens");
     let id = run(NEIGHBOUR_FIRST);
     store.create_run(&NewRun { id: &id, pipeline: &pipeline() }).expect("a run");
     for number in 1.. {
-        save(&mut store, NEIGHBOUR_FIRST, number).expect("a save beside others");
+        save(&store, NEIGHBOUR_FIRST, number).expect("a save beside others");
     }
 }
 
@@ -110,7 +121,7 @@ fn many_savers_readers_and_a_collection_do_not_harm_each_other() {
     let seconds = figure("MOBULA_CRASH_CROWD_S", 4);
     let home = tempfile::tempdir().expect("a home");
     let home = home.path();
-    drop(Store::open(home).expect("the store opens"));
+    drop(layer::open(home).expect("the store opens"));
     let (stop, reads) = (AtomicBool::new(false), AtomicU64::new(0));
     let mut end = End { neighbour: start_neighbour(home) };
     let saved: BTreeMap<u64, u64> = std::thread::scope(|scope| {
@@ -121,7 +132,7 @@ fn many_savers_readers_and_a_collection_do_not_harm_each_other() {
         let readers: Vec<_> = (0..READERS)
             .map(|first| {
                 scope.spawn(move || {
-                    let store = Store::open(home)?;
+                    let store = layer::open(home)?;
                     for number in (first..).step_by(3) {
                         if stop.load(Ordering::Relaxed) {
                             return Ok(());
@@ -133,7 +144,7 @@ fn many_savers_readers_and_a_collection_do_not_harm_each_other() {
                 })
             })
             .collect();
-        let mut collector = Store::open(home).expect("the store opens");
+        let collector = layer::open(home).expect("the store opens");
         let end = Instant::now() + Duration::from_secs(seconds);
         while Instant::now() < end {
             std::thread::sleep(Duration::from_millis(50));
@@ -150,7 +161,7 @@ fn many_savers_readers_and_a_collection_do_not_harm_each_other() {
     drop(end);
     assert!(alive, "the second process failed");
 
-    let store = Store::open(home).expect("the store opens");
+    let store = layer::open(home).expect("the store opens");
     store.check().expect("the database is whole");
     for (saver, count) in &saved {
         assert_eq!(read(&store, *saver).expect("it can be read"), *count, "of saver {saver}");

@@ -157,7 +157,6 @@ impl std::ops::Deref for Watch {
 impl Watch {
     /// `home` must be there; what is in it counts as on the disk.
     pub(crate) fn new(home: &Path) -> Self {
-        crate::vfs::register();
         let home = home.canonicalize().expect("the home is there");
         let disk = Arc::new(Disk { home, state: Mutex::default() });
         lock(&WATCHED).push(Arc::clone(&disk));

@@ -3,12 +3,11 @@
 
 use std::path::{Path, PathBuf};
 
-use mobula_store::Store;
-
 use crate::check::{check, usable};
 use crate::dice::{Dice, tell};
 use crate::disk::{Call, Fault, Harm, Watch};
 use crate::images::folder;
+use crate::layer;
 use crate::v1;
 use crate::vfs::interruptions;
 use crate::world::{Act, Seen, Who, World, script};
@@ -37,7 +36,7 @@ impl Template {
             Act::Append { run: 1, count: 3 },
         ];
         for act in script(&mut Dice::new(seed, 0), 2).into_iter().chain(more) {
-            world.act(act, Store::open).expect("nothing fails");
+            world.act(act).expect("nothing fails");
         }
         drop(world.store.take());
         Self { folder, seen: world.least }
@@ -69,10 +68,10 @@ impl Trial {
     /// Does it; gives what the store says where it fails.
     fn run(self, world: &mut World) -> Result<(), String> {
         match self {
-            Self::Act(act) => world.act(act, Store::open).map_err(|e| e.to_string()),
-            Self::Open => world.act(Act::Open, Store::open).map_err(|e| e.to_string()),
+            Self::Act(act) => world.act(act).map_err(|e| e.to_string()),
+            Self::Open => world.act(Act::Open).map_err(|e| e.to_string()),
             Self::Load => {
-                let store = world.store.as_mut().expect("it is open");
+                let store = world.store.as_ref().expect("it is open");
                 for row in store.checkpoints(None).map_err(|e| e.to_string())? {
                     let bytes = store.load_checkpoint(&row.id).map_err(|e| e.to_string())?;
                     let kept = &world.most.checkpoints[row.id.as_str()];
@@ -93,7 +92,7 @@ fn try_one(
     let mut world = template.copy();
     let _remove = Remove(world.home.clone());
     if !matches!(trial, Trial::Open) {
-        world.act(Act::Open, Store::open).map_err(|e| e.to_string())?;
+        world.act(Act::Open).map_err(|e| e.to_string())?;
     }
     let watch = Watch::new(&world.home);
     watch.harm(Some(fault));
@@ -112,15 +111,15 @@ fn try_one(
         Err(said) => named(said, &world.home)?,
     }
     let (least, most) = world.state();
-    if let Some(store) = &mut world.store {
+    if let Some(store) = &world.store {
         check(store, &least, &most).map_err(|wrong| format!("same handle: {wrong}"))?;
         again.run(&mut world).map_err(|e| format!("same handle, a save: {e}"))?;
         drop(world.store.take());
     }
-    let mut store = Store::open(&world.home).map_err(|e| format!("opened afterwards: {e}"))?;
+    let store = layer::open(&world.home).map_err(|e| format!("opened afterwards: {e}"))?;
     let (least, most) = world.state();
-    check(&mut store, &least, &most).map_err(|wrong| format!("opened afterwards: {wrong}"))?;
-    usable(&mut store, &most)?;
+    check(&store, &least, &most).map_err(|wrong| format!("opened afterwards: {wrong}"))?;
+    usable(&store, &most)?;
     Ok(hits)
 }
 

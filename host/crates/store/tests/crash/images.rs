@@ -4,12 +4,11 @@
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use mobula_store::Store;
-
 use crate::check::{check, usable};
 use crate::dice::{Dice, figure, seed, tell};
 use crate::disk::{Fault, FileId, Harm, Op, Watch};
 use crate::image::{Drive, Weather};
+use crate::layer;
 
 pub(crate) use crate::image::Image;
 use crate::world::{Act, Seen, World, script};
@@ -46,13 +45,13 @@ pub(crate) fn record(mut world: World, dice: &mut Dice, bad: impl FnOnce(&Watch)
     for (number, act) in script(dice, ACTS).into_iter().enumerate() {
         let between = world.between(act);
         watch.mark(Op::Begin(number));
-        if let Err(e) = world.act(act, Store::open) {
+        if let Err(e) = world.act(act) {
             assert!(!watch.hits().is_empty(), "{act:?} failed without a fault: {e}");
             if world.store.is_none() {
-                world.act(Act::Open, Store::open).expect("only one call fails");
+                world.act(Act::Open).expect("only one call fails");
             }
             if matches!(act, Act::Run) {
-                world.act(act, Store::open).expect("only one call fails");
+                world.act(act).expect("only one call fails");
             }
         }
         watch.mark(Op::Done(number));
@@ -113,12 +112,12 @@ fn open(
     dice: &mut Dice,
 ) -> Result<(), String> {
     let home = unpack(recorded, image);
-    let mut store = Store::open(home.path()).map_err(|e| format!("open: {e}"))?;
-    check(&mut store, least, most)?;
+    let store = layer::open(home.path()).map_err(|e| format!("open: {e}"))?;
+    check(&store, least, most)?;
     if dice.one_in(4) {
-        usable(&mut store, most)?;
+        usable(&store, most)?;
         drop(store);
-        let store = Store::open(home.path()).map_err(|e| format!("open again: {e}"))?;
+        let store = layer::open(home.path()).map_err(|e| format!("open again: {e}"))?;
         store.check().map_err(|e| format!("integrity afterwards: {e}"))?;
     }
     Ok(())

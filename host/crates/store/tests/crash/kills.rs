@@ -7,9 +7,10 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use mobula_contract::RunId;
-use mobula_store::{NewRun, Store};
+use mobula_store::NewRun;
 
 use crate::dice::{Dice, figure, seed, tell};
+use crate::layer;
 use crate::world::{Kept, Who, ended, metric, pipeline, save_one};
 
 /// Tells the child where its store is.
@@ -23,7 +24,7 @@ const KEEP: u64 = 3;
 
 /// What the child saves as its checkpoint of this number.
 fn kept(run: &RunId, number: u64) -> Kept {
-    let len = Dice::new(number, 3).index(90_000);
+    let len = Dice::new(number, 3).index(160_000);
     Kept { run: run.clone(), who: Who::Trainer, number, len, seed: number }
 }
 
@@ -39,7 +40,7 @@ fn victim() {
     let mut out = std::io::stdout();
     let mut say = |what: &str, number: u64| writeln!(out, "{what} {number}").expect("a pipe");
     say("\nstarted", 0);
-    let mut store = Store::open(Path::new(&home)).expect("the store opens");
+    let mut store = layer::open(Path::new(&home)).expect("the store opens");
     let run = store.find_run("last").expect("a run").run;
     let mut events = store.events(&run, 0).expect("its events").len() as u64;
     let rows = store.checkpoints(Some(&run)).expect("its checkpoints");
@@ -49,11 +50,12 @@ fn victim() {
         store.append(&run, &more).expect("an append");
         events += batch(number);
         say("appended", events);
-        save_one(&mut store, &kept(&run, number), 3).expect("a save");
+        save_one(&store, &kept(&run, number), 3).expect("a save");
         say("saved", number);
         match number % 11 {
             3 => drop(store.collect(false).expect("a collection")),
-            7 => store = Store::open(Path::new(&home)).expect("the store opens again"),
+            5 => store.tend().expect("the log is moved"),
+            7 => store = layer::open(Path::new(&home)).expect("the store opens again"),
             _ => {}
         }
     }
@@ -106,7 +108,7 @@ fn kill_one(home: &Path, life: Duration, from_start: bool) -> Said {
 
 /// Compares a store with what was said; gives the events and the newest checkpoint that there are.
 fn check(home: &Path, run: &RunId, said: &Said, before: (u64, u64)) -> Result<(u64, u64), String> {
-    let store = Store::open(home).map_err(|e| format!("open: {e}"))?;
+    let store = layer::open(home).map_err(|e| format!("open: {e}"))?;
     store.check().map_err(|e| format!("integrity: {e}"))?;
     let (least_events, least) = (said.events.max(before.0), said.saved.max(before.1));
     let rows = store.checkpoints(Some(run)).map_err(|e| e.to_string())?;
@@ -126,7 +128,7 @@ fn check(home: &Path, run: &RunId, said: &Said, before: (u64, u64)) -> Result<(u
         }
     }
     let found = store.newest_valid(run, Who::Trainer.subject()).map_err(|e| e.to_string())?;
-    if found.map_or(0, |(row, _)| row.position) != newest {
+    if found.found.map_or(0, |(row, _)| row.position) != newest {
         return Err(format!("{newest} is not found as the newest"));
     }
     let events = store.events(run, 0).map_err(|e| e.to_string())?;
@@ -159,7 +161,7 @@ fn what_a_process_said_before_it_was_killed_is_there() {
     let (mut saved, mut foreign) = (0, 0);
     for number in 0..kills {
         if number % KILLS_OF_RUN == 0 {
-            let mut store = Store::open(home.path()).expect("the store opens");
+            let store = layer::open(home.path()).expect("the store opens");
             if number > 0 {
                 store.append(&run, &[ended()]).expect("the run ends");
                 saved += there.1;

@@ -9,6 +9,7 @@ mod faults;
 mod image;
 mod images;
 mod kills;
+mod layer;
 mod rot;
 mod v1;
 mod vfs;

@@ -9,6 +9,7 @@ use mobula_store::{Store, StoreError};
 use crate::dice::{Dice, figure, seed, tell};
 use crate::disk::files_under;
 use crate::images::{Image, folder, storm, unpack};
+use crate::layer;
 use crate::world::{Act, Seen, Who, World};
 
 /// Acts that make the store.
@@ -28,7 +29,7 @@ impl Healthy {
         let mut world = World::new(folder.path());
         let mut states = Vec::new();
         let mut act = |act| {
-            world.act(act, Store::open).expect("nothing fails");
+            world.act(act).expect("nothing fails");
             states.push(world.least.clone());
         };
         act(Act::Open);
@@ -112,13 +113,13 @@ enum Fate {
 
 /// Looks at everything; gives what is wrong where it was not noticed.
 fn look(home: &Path, healthy: &Healthy, log: bool) -> Result<Fate, String> {
-    let mut store = match Store::open(home) {
+    let store = match layer::open(home) {
         Ok(store) => store,
         Err(e) => return named(&e, home),
     };
     let seen = healthy.states.last().expect("something was done");
     let (mut look, mut found) = (Look::default(), Seen::default());
-    checkpoints(&mut store, seen, &mut found, &mut look)?;
+    checkpoints(&store, seen, &mut found, &mut look)?;
     history(&store, seen, &mut found, &mut look);
     look.ask(store.check());
     match (look.noticed, look.differs) {
@@ -156,7 +157,7 @@ impl Look {
 
 /// A wrong checkpoint is wrong whether somebody noticed or not.
 fn checkpoints(
-    store: &mut Store,
+    store: &Store,
     seen: &Seen,
     found: &mut Seen,
     look: &mut Look,
@@ -173,7 +174,7 @@ fn checkpoints(
             return Err(format!("{id} is loaded with wrong bytes"));
         }
         let right = row.position == kept.number
-            && row.run == kept.run.as_str()
+            && row.run.as_deref() == Some(kept.run.as_str())
             && row.actor.as_deref() == kept.who.actor();
         if !right {
             return Err(format!("{id} is loaded as something else: {row:?}"));
@@ -192,7 +193,7 @@ fn checkpoints(
             }
             Err(e) => return Err(format!("one that is whole was not found: {e}")),
         };
-        let number = answer.map(|(row, _)| row.position);
+        let number = answer.found.map(|(row, _)| row.position);
         if number != newest {
             return Err(format!("the newest whole one is {newest:?}, found was {number:?}"));
         }

@@ -7,9 +7,10 @@ use mobula_contract::{
     CheckpointId, EventBody, Folders, Pipeline, RunEvent, RunId, RunStatus, StageRef,
     parse_pipeline,
 };
-use mobula_store::{NewCheckpoint, NewRun, Store, StoreError, Subject};
+use mobula_store::{NewCheckpoint, NewRun, Retention, Store, StoreError, Subject};
 
 use crate::dice::{Dice, content};
+use crate::layer::open;
 
 /// Whose state is saved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,6 +52,8 @@ pub(crate) enum Act {
     End { run: usize },
     /// Collects.
     Collect,
+    /// Moves the log into the database.
+    Tend,
 }
 
 /// A checkpoint that was written.
@@ -111,7 +114,8 @@ pub(crate) fn script(dice: &mut Dice, count: usize) -> Vec<Act> {
             1 => Act::End { run },
             2 => Act::Collect,
             3 => Act::Open,
-            4..8 => Act::Append { run, count: 1 + dice.index(5) },
+            4 | 5 => Act::Tend,
+            6..9 => Act::Append { run, count: 1 + dice.index(5) },
             _ => save(dice, run),
         });
     }
@@ -150,11 +154,11 @@ impl World {
     }
 
     /// Does one act, and takes note of it: as done when it was acknowledged, else as perhaps done.
-    pub(crate) fn act(&mut self, act: Act, open: Open) -> Result<(), StoreError> {
+    pub(crate) fn act(&mut self, act: Act) -> Result<(), StoreError> {
         let (least, most) = self.between(act);
         let coming = self.coming(act);
         self.written += u64::from(coming.is_some());
-        if let Err(e) = self.perform(act, coming.as_ref(), &most, open) {
+        if let Err(e) = self.perform(act, coming.as_ref(), &most) {
             (self.least, self.most) = (least, most);
             return Err(e);
         }
@@ -174,19 +178,13 @@ impl World {
                 self.least.checkpoints.insert(id, kept);
                 self.most.checkpoints = most.checkpoints;
             }
-            Act::Open | Act::Collect => {}
+            Act::Open | Act::Collect | Act::Tend => {}
         }
         self.retire(act);
         Ok(())
     }
 
-    fn perform(
-        &mut self,
-        act: Act,
-        coming: Option<&Kept>,
-        most: &Seen,
-        open: Open,
-    ) -> Result<(), StoreError> {
+    fn perform(&mut self, act: Act, coming: Option<&Kept>, most: &Seen) -> Result<(), StoreError> {
         match act {
             Act::Open => {
                 drop(self.store.take());
@@ -207,9 +205,8 @@ impl World {
                 let there = self.appended(&run).len();
                 self.open_store().append(&run, &most.runs[&run][there..])?;
             }
-            Act::Collect => {
-                self.open_store().collect(false)?;
-            }
+            Act::Collect => drop(self.open_store().collect(false)?),
+            Act::Tend => self.open_store().tend()?,
         }
         Ok(())
     }
@@ -301,7 +298,7 @@ impl World {
                 append(run, &|first| (first..first + count as u64).map(metric).collect());
             }
             Act::End { run } => append(run, &|_| vec![ended()]),
-            Act::Open | Act::Collect => {}
+            Act::Open | Act::Collect | Act::Tend => {}
         }
         for id in self.doomed(act, &most) {
             least.checkpoints.remove(&id);
@@ -314,8 +311,8 @@ impl World {
         (self.least.clone(), self.most.clone())
     }
 
-    fn open_store(&mut self) -> &mut Store {
-        self.store.as_mut().expect("the store is open")
+    fn open_store(&self) -> &Store {
+        self.store.as_ref().expect("the store is open")
     }
 }
 
@@ -330,20 +327,31 @@ pub(crate) fn ended() -> RunEvent {
     RunEvent { at_s: 9.0, body: EventBody::RunEnded { status, result, error: None } }
 }
 
-/// How a store is opened.
-pub(crate) type Open = fn(&Path) -> Result<Store, StoreError>;
+/// Keeps so many of the newest, and nothing else.
+pub(crate) fn newest(count: u32) -> Retention {
+    Retention { newest: count, best: 0, by_age: false }
+}
 
 /// Saves a checkpoint; gives its name.
-pub(crate) fn save_one(store: &mut Store, kept: &Kept, keep: u32) -> Result<String, StoreError> {
+pub(crate) fn save_one(store: &Store, kept: &Kept, keep: u32) -> Result<String, StoreError> {
     let id = CheckpointId::new(&kept.run, kept.number);
     let (stage, index, actor) = match kept.who {
         Who::Trainer => ("train", 0, Some("trainer")),
         Who::Stats => ("measure", 0, Some("stats")),
         Who::Output(index) => ("load", index, None),
     };
-    let (run, bytes) = (&kept.run, &kept.bytes());
-    let position = kept.number;
-    let new = NewCheckpoint { id: &id, run, stage, index, actor, position, bytes };
-    store.save_checkpoint(&new, keep)?;
+    let new = NewCheckpoint {
+        id: &id,
+        run: Some(&kept.run),
+        name: None,
+        stage,
+        index,
+        actor,
+        position: kept.number,
+        metric: None,
+        pinned: false,
+        bytes: &kept.bytes(),
+    };
+    store.save_checkpoint(&new, &newest(keep))?;
     Ok(id.as_str().to_owned())
 }

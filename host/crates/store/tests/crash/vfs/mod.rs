@@ -51,7 +51,7 @@ pub(crate) fn register() {
             ..*own
         };
         // SAFETY: the table is never freed, its functions are ours or the system's.
-        let done = unsafe { ffi::sqlite3_vfs_register(Box::into_raw(Box::new(ours)), 1) };
+        let done = unsafe { ffi::sqlite3_vfs_register(Box::into_raw(Box::new(ours)), 0) };
         assert_eq!(done, ffi::SQLITE_OK, "the file system is registered");
     });
 }
