@@ -310,13 +310,21 @@ fn limit_pages(db: &Connection, pages: i64) -> rusqlite::Result<()> {
 pub(crate) fn settle_journal(db: &Connection) -> rusqlite::Result<()> {
     let until = Instant::now() + BUSY;
     loop {
-        match db.execute_batch("PRAGMA journal_mode = WAL") {
+        match pragma::<String>(db, "journal_mode = WAL") {
+            // SQLite tells of a failure by the mode that it stays in: one whose commits a power failure
+            // may undo.
+            Ok(mode) if mode != "wal" => {
+                return Err(rusqlite::Error::SqliteFailure(
+                    rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_IOERR),
+                    Some(format!("its journal cannot be made a write-ahead log, but is `{mode}`")),
+                ));
+            }
             Err(rusqlite::Error::SqliteFailure(error, _))
                 if error.code == rusqlite::ErrorCode::DatabaseBusy && Instant::now() < until =>
             {
                 std::thread::sleep(BUSY_POLL);
             }
-            other => return other,
+            other => return other.map(drop),
         }
     }
 }

@@ -30,7 +30,9 @@ fn run(saver: u64) -> RunId {
 }
 
 fn bytes(saver: u64, number: u64) -> Vec<u8> {
-    let len = usize::try_from(1 + saver * 3_977 + number % 5_000).expect("small");
+    // The last one's are files.
+    let large = if saver + 1 == SAVERS { 100_000 } else { 0 };
+    let len = usize::try_from(1 + saver * 977 + number % 5_000 + large).expect("small");
     content(len, saver << 32 | number)
 }
 

@@ -142,6 +142,7 @@ fn named(said: &str, home: &Path) -> Result<(), String> {
 
 /// Fails every call of a trial in every way; gives how many faults there were.
 fn all(template: &Template, trial: Trial) -> u64 {
+    let t0 = std::time::Instant::now();
     let ways = Harm::ALL.into_iter().flat_map(|harm| [(harm, false), (harm, true)]);
     let every = |(harm, forever)| {
         for nth in 1..CALLS_MAX {
@@ -156,7 +157,9 @@ fn all(template: &Template, trial: Trial) -> u64 {
     };
     std::thread::scope(|scope| {
         let ways: Vec<_> = ways.map(|way| scope.spawn(move || every(way))).collect();
-        ways.into_iter().map(|way| way.join().expect("a thread that did not fail")).sum()
+        let n = ways.into_iter().map(|way| way.join().expect("a thread that did not fail")).sum();
+        eprintln!("{trial:?} {n} {:?}", t0.elapsed());
+        n
     })
 }
 

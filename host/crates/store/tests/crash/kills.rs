@@ -10,13 +10,14 @@ use mobula_contract::RunId;
 use mobula_store::NewRun;
 
 use crate::dice::{Dice, figure, seed, tell};
+use crate::images::folder;
 use crate::layer;
 use crate::world::{Kept, Who, ended, metric, pipeline, save_one};
 
 /// Tells the child where its store is.
 const VICTIM: &str = "MOBULA_CRASH_VICTIM";
 /// Longest life of a child, in microseconds: some saves, after its start.
-const LIFE_US: u64 = 40_000;
+const LIFE_US: u64 = 50_000;
 /// Kills of one run; then comes another, so that lists stay short.
 const KILLS_OF_RUN: u64 = 40;
 /// Newest checkpoints that the child keeps.
@@ -155,7 +156,7 @@ fn foreign_check(home: &Path) -> Option<String> {
 #[test]
 fn what_a_process_said_before_it_was_killed_is_there() {
     let (kills, seed) = (figure("MOBULA_CRASH_KILLS", 200), seed());
-    let home = tempfile::tempdir().expect("a home");
+    let home = folder();
     let mut dice = Dice::new(seed, 0);
     let (mut run, mut there) = (RunId::new(1_000, 1), (0, 0));
     let (mut saved, mut foreign) = (0, 0);

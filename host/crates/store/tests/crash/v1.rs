@@ -33,11 +33,11 @@ pub(crate) fn make(home: &Path) -> Seen {
     db.execute_batch(SCHEMA).expect("the schema of version 1");
     let mut seen = Seen::default();
     let saves = [
-        (Who::Trainer, 50_000, 1),
-        (Who::Trainer, 1_100_000, 2),
+        (Who::Trainer, 10_000, 1),
+        (Who::Trainer, 30_000, 2),
         (Who::Stats, 700, 3),
-        (Who::Output(0), 70_000, 4),
-        (Who::Stats, 50_000, 1),
+        (Who::Output(0), 20_000, 4),
+        (Who::Stats, 10_000, 1),
     ];
     let mut number = 0;
     for which in 0..2 {
@@ -45,8 +45,6 @@ pub(crate) fn make(home: &Path) -> Seen {
         let events: Vec<RunEvent> = (0..5).map(metric).chain((which == 0).then(ended)).collect();
         enter(&db, &run, if which == 0 { "succeeded" } else { "running" }, &events);
         for (who, len, seed) in saves {
-            // One of several chunks is enough.
-            let len = if which == 1 { len.min(9_000) } else { len };
             number += 1;
             let kept = Kept { run: run.clone(), who, number, len, seed };
             let id = CheckpointId::new(&run, number).as_str().to_owned();
