@@ -310,10 +310,9 @@ fn limit_pages(db: &Connection, pages: i64) -> rusqlite::Result<()> {
 pub(crate) fn settle_journal(db: &Connection) -> rusqlite::Result<()> {
     let until = Instant::now() + BUSY;
     loop {
-        match pragma::<String>(db, "journal_mode = WAL") {
-            // SQLite tells of a failure by the mode that it stays in: one whose commits a power failure
-            // may undo.
-            Ok(mode) if mode != "wal" => {
+        match journal_of(db) {
+            Ok(mode) if mode == "wal" => return Ok(()),
+            Ok(mode) => {
                 return Err(rusqlite::Error::SqliteFailure(
                     rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_IOERR),
                     Some(format!("its journal cannot be made a write-ahead log, but is `{mode}`")),
@@ -324,9 +323,18 @@ pub(crate) fn settle_journal(db: &Connection) -> rusqlite::Result<()> {
             {
                 std::thread::sleep(BUSY_POLL);
             }
-            other => return other.map(drop),
+            Err(e) => return Err(e),
         }
     }
+}
+
+/// Asks for a write-ahead log. SQLite answers, and only then does what it said: who does not ask on is not
+/// told that it failed, and works with a journal whose last commit a power failure may undo.
+fn journal_of(db: &Connection) -> rusqlite::Result<String> {
+    let mut statement = db.prepare("PRAGMA journal_mode = WAL")?;
+    let mut answer = statement.query([])?;
+    while answer.next()?.is_some() {}
+    pragma(db, "journal_mode")
 }
 
 pub(crate) fn now_ms() -> u64 {

@@ -204,6 +204,13 @@ impl Disk {
         lock(&self.state).deaf = true;
     }
 
+    /// A sync that happened beside another call.
+    pub(crate) fn mark_sync(&self, op: Op) {
+        if !lock(&self.state).deaf {
+            self.mark(op);
+        }
+    }
+
     pub(crate) fn mark(&self, op: Op) {
         if let Some(ops) = &mut lock(&self.state).ops {
             ops.push(op);

@@ -220,12 +220,8 @@ unsafe extern "C" fn sync(to: *mut ffi::sqlite3_file, flags: c_int) -> c_int {
         );
         if answer == ffi::SQLITE_OK && mem::take(&mut watched.names) {
             let dir = watched.path.parent().expect("a file is in a folder").to_owned();
-            // The system's does not tell of a folder that cannot be synced.
-            watched.disk.call(
-                (Call::SyncDir, &dir),
-                |_| (),
-                |_, (), harm| harm.is_none().then(|| Op::SyncDir { dir: dir.clone() }),
-            );
+            // It does not look whether that fails, so that it cannot be made to fail here.
+            watched.disk.mark_sync(Op::SyncDir { dir });
         }
         answer
     }
