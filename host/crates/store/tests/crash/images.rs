@@ -87,12 +87,6 @@ impl Recording {
                     let image = drive.image(weather, dice);
                     tried.fetch_add(1, Ordering::Relaxed);
                     open(&self.home, &image, self.limits(begun, done), dice).map_err(|wrong| {
-                        if std::env::var("DUMP").is_ok() {
-                            for (n, op) in self.ops[..=number].iter().enumerate() {
-                                let t = match op { Op::Write{file,at,bytes} => format!("Write {file} {at} {}", bytes.len()), o => format!("{o:?}") };
-                                eprintln!("{n} {t}");
-                            }
-                        }
                         format!("{wrong} (call {number} {op:.0?}, {weather:?}, act {begun})")
                     })?;
                     if drive.is_settled() {
