@@ -90,6 +90,11 @@ pub(crate) struct Fault {
     pub(crate) forever: bool,
 }
 
+/// Calls that failed, of which is remembered which they were.
+const HITS_MAX: usize = 16;
+/// More calls than these while one fault lasts are made by something that never gives up.
+const CALLS_MAX: u64 = 1_000_000;
+
 #[derive(Debug, Default)]
 struct State {
     ops: Option<Vec<Op>>,
@@ -98,8 +103,8 @@ struct State {
     fault: Option<Fault>,
     calls: u64,
     hits: Vec<(Call, PathBuf)>,
-    /// A lie for the detectors' sake: syncs are acknowledged and not done.
-    deaf: bool,
+    /// A lie for the detectors' sake: which syncs are acknowledged and not done.
+    deaf: Option<Deaf>,
 }
 
 /// The disk under one home folder.
@@ -199,15 +204,15 @@ impl Disk {
         lock(&self.state).hits.clone()
     }
 
-    /// From now on syncs are acknowledged and not entered, as if the disk ignored them.
-    pub(crate) fn ignore_syncs(&self) {
-        lock(&self.state).deaf = true;
+    /// From now on some syncs are acknowledged and not entered, as if the disk ignored them.
+    pub(crate) fn ignore_syncs(&self, which: Deaf) {
+        lock(&self.state).deaf = Some(which);
     }
 
-    /// A sync that happened beside another call.
-    pub(crate) fn mark_sync(&self, op: Op) {
-        if !lock(&self.state).deaf {
-            self.mark(op);
+    /// A sync of a folder that happened beside another call.
+    pub(crate) fn mark_sync(&self, dir: &Path) {
+        if !lock(&self.state).ignores(Call::SyncDir, dir) {
+            self.mark(Op::SyncDir { dir: dir.to_owned() });
         }
     }
 
@@ -229,7 +234,7 @@ impl Disk {
         let mut state = lock(&self.state);
         let harm = state.planned(call, path);
         let answer = perform(harm);
-        let silent = state.deaf && matches!(call, Call::Sync | Call::SyncDir);
+        let silent = state.ignores(call, path);
         if state.ops.is_some() && !silent {
             let op = done(&mut Names(&mut state), &answer, harm);
             state.ops.as_mut().expect("it was there").extend(op);
@@ -243,7 +248,14 @@ impl Disk {
     }
 }
 
+/// Tells whether the sync of a file or folder is ignored.
+pub(crate) type Deaf = fn(&Path) -> bool;
+
 impl State {
+    fn ignores(&self, call: Call, path: &Path) -> bool {
+        matches!(call, Call::Sync | Call::SyncDir) && self.deaf.is_some_and(|deaf| deaf(path))
+    }
+
     fn planned(&mut self, call: Call, path: &Path) -> Option<Harm> {
         let fault = self.fault?;
         if !fault.harm.fits(call) {
@@ -251,8 +263,13 @@ impl State {
         }
         self.calls += 1;
         let hit = self.calls == fault.nth || (fault.forever && self.calls > fault.nth);
-        if hit {
+        if hit && self.hits.len() < HITS_MAX {
             self.hits.push((call, path.to_owned()));
+        }
+        // Nobody could end a thread that asks for ever.
+        if self.calls > CALLS_MAX {
+            eprintln!("{call:?} of {} was asked for again and again: {fault:?}", path.display());
+            std::process::abort();
         }
         hit.then_some(fault.harm)
     }

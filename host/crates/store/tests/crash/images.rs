@@ -6,11 +6,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::check::{check, usable};
 use crate::dice::{Dice, figure, seed, tell};
-use crate::disk::{Fault, FileId, Harm, Op, Watch};
+use crate::disk::{Deaf, Fault, FileId, Harm, Op, Watch};
 use crate::image::{Drive, Weather};
 use crate::layer;
 
 pub(crate) use crate::image::Image;
+use crate::v1;
 use crate::world::{Act, Seen, World, script};
 
 /// Acts of one workload.
@@ -20,6 +21,8 @@ const LUCK: [Weather; 5] =
     [Weather::Lost, Weather::Whole, Weather::Prefix, Weather::Torn, Weather::Torn];
 /// Of a workload whose interest is one failed sync, one of so many syncs is looked at.
 const THIN: u64 = 6;
+/// Workloads after which a fault of the disk must have been seen.
+const WORKLOADS_MAX: u64 = 40;
 /// Other instants than syncs: one of so many.
 const BETWEEN: u64 = 24;
 
@@ -37,7 +40,17 @@ pub(crate) struct Recording {
 }
 
 /// Runs acts on a home and records them. What is bad about the disk is told to it before the first one.
-pub(crate) fn record(mut world: World, dice: &mut Dice, bad: impl FnOnce(&Watch)) -> Recording {
+fn record(world: World, dice: &mut Dice, bad: impl FnOnce(&Watch)) -> Recording {
+    record_said(world, dice, bad, false)
+}
+
+/// With `early` each act is said to be done when it begins.
+fn record_said(
+    mut world: World,
+    dice: &mut Dice,
+    bad: impl FnOnce(&Watch),
+    early: bool,
+) -> Recording {
     let watch = Watch::new(&world.home);
     let there = watch.record();
     bad(&watch);
@@ -45,6 +58,9 @@ pub(crate) fn record(mut world: World, dice: &mut Dice, bad: impl FnOnce(&Watch)
     for (number, act) in script(dice, ACTS).into_iter().enumerate() {
         let between = world.between(act);
         watch.mark(Op::Begin(number));
+        if early {
+            watch.mark(Op::Done(number));
+        }
         if let Err(e) = world.act(act) {
             assert!(!watch.hits().is_empty(), "{act:?} failed without a fault: {e}");
             if world.store.is_none() {
@@ -54,7 +70,9 @@ pub(crate) fn record(mut world: World, dice: &mut Dice, bad: impl FnOnce(&Watch)
                 world.act(act).expect("only one call fails");
             }
         }
-        watch.mark(Op::Done(number));
+        if !early {
+            watch.mark(Op::Done(number));
+        }
         let (least, mut most) = between;
         most.runs.extend(world.most.runs.clone());
         limits.push((least, most));
@@ -170,7 +188,13 @@ fn after_a_power_failure_all_that_was_acknowledged_is_there() {
     let (count, seed) = (figure("MOBULA_CRASH_IMAGES", 2_000), seed());
     let tried = storm(count, seed, |mut dice, tried| {
         let home = folder();
-        let recording = record(World::new(home.path()), &mut dice, |_| {});
+        let world = if dice.one_in(6) {
+            // The first act brings it up to date.
+            World::with(home.path(), &v1::make(home.path()))
+        } else {
+            World::new(home.path())
+        };
+        let recording = record(world, &mut dice, |_| {});
         recording.replay(&mut dice, 1, tried)
     });
     tell("images", &format!("{tried} images, 0 lost"), seed);
@@ -198,13 +222,40 @@ fn after_a_failed_sync_nothing_that_is_acknowledged_builds_on_what_it_lost() {
     tell("images", &format!("{tried} images after {failed} failed syncs, 0 lost"), seed);
 }
 
+/// Has workloads recorded until an image shows that something is wrong with the disk.
+fn found_out(what: &str, early: bool, bad: impl Fn(&Watch)) {
+    let seed = seed();
+    for number in 0..WORKLOADS_MAX {
+        let mut dice = Dice::new(seed, number);
+        let home = folder();
+        let recording = record_said(World::new(home.path()), &mut dice, &bad, early);
+        if let Err(wrong) = recording.replay(&mut dice, 1, &AtomicU64::new(0)) {
+            tell("detectors", &format!("{what}: found in workload {number}: {wrong:.160}"), seed);
+            return;
+        }
+    }
+    panic!("MOBULA_CRASH_SEED={seed}: {what} was not found out");
+}
+
+fn ends_with(path: &Path, end: &str) -> bool {
+    path.to_string_lossy().ends_with(end)
+}
+
 /// The detector detects: a disk that acknowledges syncs and does nothing loses what was acknowledged.
 #[test]
-fn a_disk_that_ignores_syncs_is_found_out() {
-    let seed = seed();
-    let mut dice = Dice::new(seed, 0);
-    let home = folder();
-    let recording = record(World::new(home.path()), &mut dice, |watch| watch.ignore_syncs());
-    let wrong = recording.replay(&mut dice, 1, &AtomicU64::new(0));
-    assert!(wrong.is_err(), "MOBULA_CRASH_SEED={seed}: nobody missed the syncs");
+fn syncs_that_are_ignored_are_found_out() {
+    found_out("no sync at all", false, |watch| watch.ignore_syncs(|_| true));
+    let log: Deaf = |path| ends_with(path, "-wal");
+    found_out("no sync of the log", false, |watch| watch.ignore_syncs(log));
+    let database: Deaf = |path| ends_with(path, "mobula.db");
+    found_out("no sync of the database", false, |watch| watch.ignore_syncs(database));
+    let files: Deaf = |path| ends_with(path, ".part");
+    found_out("no sync of files", false, |watch| watch.ignore_syncs(files));
+    let folders: Deaf = |path| path.is_dir();
+    found_out("no sync of folders", false, |watch| watch.ignore_syncs(folders));
+}
+
+#[test]
+fn an_acknowledgement_before_the_commit_is_found_out() {
+    found_out("early acknowledgement", true, |_| {});
 }

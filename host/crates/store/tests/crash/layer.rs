@@ -102,7 +102,7 @@ impl Files for Layer {
 
     fn open(&self, path: &Path) -> io::Result<Box<dyn Read>> {
         let made = call((Call::Open, path), || System.open(path), |_| None)?;
-        Ok(Box::new(Reader { path: path.to_owned(), made }))
+        Ok(Box::new(Reader { path: path.to_owned(), again: false, made }))
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {
@@ -177,12 +177,19 @@ impl NewFile for Watched {
 /// A file that is read.
 struct Reader {
     path: PathBuf,
+    /// The last call was interrupted: the next one is not.
+    again: bool,
     made: Box<dyn Read>,
 }
 
 impl Read for Reader {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let made = &mut self.made;
-        call((Call::Read, &self.path), || made.read(buffer), |_| None)
+        if std::mem::take(&mut self.again) {
+            return made.read(buffer);
+        }
+        let answer = call((Call::Read, &self.path), || made.read(buffer), |_| None);
+        self.again = answer.as_ref().is_err_and(|e| e.kind() == io::ErrorKind::Interrupted);
+        answer
     }
 }

@@ -219,9 +219,9 @@ unsafe extern "C" fn sync(to: *mut ffi::sqlite3_file, flags: c_int) -> c_int {
             },
         );
         if answer == ffi::SQLITE_OK && mem::take(&mut watched.names) {
-            let dir = watched.path.parent().expect("a file is in a folder").to_owned();
+            let dir = watched.path.parent().expect("a file is in a folder");
             // It does not look whether that fails, so that it cannot be made to fail here.
-            watched.disk.mark_sync(Op::SyncDir { dir });
+            watched.disk.mark_sync(dir);
         }
         answer
     }
