@@ -2,11 +2,12 @@
 //! store says so and names the thing; what was acknowledged is there at once, and after the next start.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::check::{check, usable};
-use crate::dice::{Dice, tell};
+use crate::dice::{Dice, figure, seed, tell};
 use crate::disk::{Call, Fault, Harm, Watch};
-use crate::images::folder;
+use crate::images::{folder, storm};
 use crate::layer;
 use crate::v1;
 use crate::vfs::interruptions;
@@ -190,4 +191,56 @@ fn whatever_call_fails_an_old_store_is_upgraded_or_left_as_it_was() {
     let template = Template { folder, seen };
     let faults = all(&template, Trial::Open);
     tell("faults", &format!("{faults} calls of an upgrade failed, 0 lost"), 0);
+}
+
+/// Acts while calls fail now and then, for a while or once: a disk that is full, a cable that is loose.
+fn troubled(dice: &mut Dice) -> Result<u64, String> {
+    let home = folder();
+    let mut world = World::new(home.path());
+    let watch = Watch::new(home.path());
+    let mut refused = 0;
+    for act in script(dice, 30) {
+        if dice.one_in(3) {
+            let (harm, nth) = (Harm::ALL[dice.index(Harm::ALL.len())], 1 + dice.below(25));
+            watch.harm(Some(Fault { harm, nth, forever: dice.one_in(2) }));
+        }
+        if let Err(e) = world.act(act) {
+            named(&e.to_string(), home.path())?;
+            refused += 1;
+        }
+        let needed = world.store.is_none() || matches!(act, Act::Run);
+        if needed || dice.one_in(2) {
+            watch.harm(None);
+        }
+        if world.store.is_none() {
+            world.act(Act::Open).map_err(|e| format!("opened when all is well: {e}"))?;
+        }
+        if matches!(act, Act::Run) {
+            // Later acts count on it.
+            world.act(act).map_err(|e| format!("a run when all is well: {e}"))?;
+        }
+    }
+    watch.harm(None);
+    let (least, most) = world.state();
+    let store = world.store.take().expect("it is open");
+    check(&store, &least, &most).map_err(|wrong| format!("same handle: {wrong}"))?;
+    drop(store);
+    let store = layer::open(home.path()).map_err(|e| format!("opened afterwards: {e}"))?;
+    check(&store, &least, &most).map_err(|wrong| format!("opened afterwards: {wrong}"))?;
+    usable(&store, &most)?;
+    Ok(refused)
+}
+
+#[test]
+fn a_disk_that_is_bad_for_a_while_loses_nothing() {
+    let (count, seed) = (figure("MOBULA_CRASH_IMAGES", 2_000) / 20, seed());
+    let refused = AtomicU64::new(0);
+    let tried = storm(count, seed, |mut dice, tried| {
+        refused.fetch_add(troubled(&mut dice)?, Ordering::Relaxed);
+        tried.fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    });
+    let refused = refused.into_inner();
+    assert!(refused > 0, "MOBULA_CRASH_SEED={seed}: nothing was refused");
+    tell("faults", &format!("{tried} stores in trouble, {refused} acts refused, 0 lost"), seed);
 }
