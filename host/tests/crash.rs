@@ -28,15 +28,10 @@ fn asked(name: &str) -> Option<u64> {
 
 /// The numbers of the checkpoints that a run's events say are saved, and of those that are there.
 fn checkpoints(mobula: &Mobula, run: &str) -> (BTreeSet<String>, BTreeSet<String>) {
-    let events = mobula.run(&["runs", "events", run, "--json"]);
-    assert_eq!(events.code, Some(0), "{}", events.stderr);
-    let saved = events.stdout.lines().filter_map(|line| {
-        let event: Json = serde_json::from_str(line).unwrap();
-        let body = event.get("body").unwrap_or(&event);
-        let saved = body["type"] == "checkpoint_saved";
-        saved.then(|| body["checkpoint"]["id"].as_str().unwrap().to_owned())
-    });
-    let saved = saved.collect();
+    let said = mobula.run(&["runs", "events", run, "--json"]).json();
+    let saved = said["events"].as_array().unwrap().iter().map(|event| &event["body"]);
+    let saved = saved.filter(|body| body["type"] == "checkpoint_saved");
+    let saved = saved.map(|body| body["checkpoint"]["id"].as_str().unwrap().to_owned()).collect();
     let list = mobula.run(&["checkpoints", "list", "--json"]).json();
     let rows = list["checkpoints"].as_array().unwrap().iter();
     let of_run = rows.filter(|row| row["run"] == run && row["damaged"].is_null());
