@@ -1,5 +1,5 @@
-//! kill -9 of the real program: one home, run after run, each killed one to five times and taken up again. What a
-//! run said was saved is there, and each ends in the state of a run that nothing happened to.
+//! kill -9 of the real program: one home, run after run, each killed one to five times and taken up again.
+//! What a run said was saved is there, and each ends in the state of a run that nothing happened to.
 //! `MOBULA_CRASH_RUNS` says how many, `MOBULA_CRASH_SEED` repeats a seed.
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]

@@ -1,5 +1,5 @@
-//! `cargo xtask crash-test`: the store against power failures, failing calls, rotten bytes, kill -9 and crowds, with
-//! the figures of every commit or of a release. `host/RELIABILITY.md` says what each is.
+//! `cargo xtask crash-test`: the store against power failures, failing calls, rotten bytes, kill -9 and
+//! crowds, with the figures of every commit or of a release. `host/RELIABILITY.md` says what each is.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Command, Stdio};
