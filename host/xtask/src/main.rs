@@ -4,6 +4,7 @@
 
 mod arm;
 mod costs;
+mod crash;
 mod demo;
 mod peers;
 mod plugins;
@@ -14,7 +15,7 @@ use anyhow::{Result, bail};
 
 use crate::run::cargo;
 
-const USAGE: &str = "usage: cargo xtask setup | plugins | demo | test \
+const USAGE: &str = "usage: cargo xtask setup | plugins | demo | test | crash-test [--release-figures] \
     | bench core [--peers [--quick] [--json FILE]] \
     | bench checkpoint [--quick] [--json FILE] [--dir DIR] \
     | bench checkpoint --live [--runs N] \
@@ -32,6 +33,7 @@ fn main() -> Result<()> {
         }
         ["demo"] => demo::demo(),
         ["test"] => test::test(),
+        ["crash-test", ref options @ ..] => crash::test(options),
         ["bench", "core"] => {
             plugins::build()?;
             cargo(&["bench", "--quiet", "-p", "mobula", "--bench", "core"])
