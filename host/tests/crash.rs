@@ -13,7 +13,6 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use common::{Mobula, data, digests, tiny_args};
-use serde_json::Value as Json;
 
 /// Runs, unless said otherwise.
 const RUNS: u64 = 10;
