@@ -103,7 +103,10 @@ proptest! {
 
     #[test]
     fn ratio_reaches_threshold_exactly_when_expected_loss_reaches_cost(
-        rate in 1e-7..0.05_f64, unsaved_s in 0.1..1e5_f64, cost_s in 0.001..100.0_f64, unit_s in 0.01..200.0_f64,
+        rate in 1e-7..0.05_f64,
+        unsaved_s in 0.1..1e5_f64,
+        cost_s in 0.001..100.0_f64,
+        unit_s in 0.01..200.0_f64,
     ) {
         let loss_s = expected_loss_s(rate, unsaved_s, unit_s);
         let from_s = pays_from_s(rate, cost_s, unit_s);
@@ -132,7 +135,8 @@ proptest! {
                 }
                 2 => { controller.save_failed(id, other_s); continue }
                 3 => {
-                    let saved = Saved { blocking_s: runtime_s, background_s: other_s, durable_s: more_s, bytes: 1 };
+                    let (blocking_s, background_s) = (runtime_s, other_s);
+                    let saved = Saved { blocking_s, background_s, durable_s: more_s, bytes: 1 };
                     controller.saved(id, &saved);
                     continue;
                 }
@@ -152,7 +156,11 @@ proptest! {
 
     #[test]
     fn a_hard_budget_is_never_passed(
-        share in 0.001..0.2_f64, cost_s in 0.01..20.0_f64, unit_s in 0.1..60.0_f64, kind in kind(), fails in 5..60_u32,
+        share in 0.001..0.2_f64,
+        cost_s in 0.01..20.0_f64,
+        unit_s in 0.1..60.0_f64,
+        kind in kind(),
+        fails in 5..60_u32,
     ) {
         let (mut controller, id) = controller(Config { overhead: Some(share), ..Config::of(kind) });
         let limited = !matches!(kind, PolicyKind::Always | PolicyKind::Never);
