@@ -6,6 +6,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use mobula_contract::Override;
 use mobula_engine::Fault;
 
+use crate::commands::plugin::PluginCommand;
+
 /// Runs pipelines of sandboxed WebAssembly plugins and native actors, and makes them survive failure.
 #[derive(Debug, Parser)]
 #[command(name = "mobula", version, propagate_version = true)]
@@ -27,9 +29,12 @@ pub(crate) enum Command {
     /// Look at runs, and take them up again.
     #[command(subcommand)]
     Runs(RunsCommand),
-    /// Build, inspect and keep plugins.
+    /// Write, build, test and keep plugins.
     #[command(subcommand)]
     Plugin(PluginCommand),
+    /// Check a pipeline file, and pin its plugins.
+    #[command(subcommand)]
+    Pipeline(PipelineCommand),
     /// List, verify, pin, export and import checkpoints.
     #[command(subcommand)]
     Checkpoints(CheckpointsCommand),
@@ -120,6 +125,10 @@ pub(crate) struct RunHow {
     /// and the run can be resumed. Without it SIGTERM stops the run at once.
     #[arg(long, value_name = "SECONDS", env = "MOBULA_NOTICE", value_parser = notice)]
     pub(crate) notice: Option<f64>,
+    /// Keep the inputs of calls of plugins that fail: `plugin run --from` repeats them. Actors are saved
+    /// before each call, which takes time.
+    #[arg(long)]
+    pub(crate) keep_inputs: bool,
 }
 
 fn notice(text: &str) -> Result<f64, String> {
@@ -154,28 +163,29 @@ pub(crate) enum RunsCommand {
 }
 
 #[derive(Debug, Subcommand)]
-pub(crate) enum PluginCommand {
-    /// Build a plugin crate into a component.
-    Build {
-        /// The crate's folder.
-        #[arg(default_value = ".")]
-        dir: PathBuf,
+pub(crate) enum PipelineCommand {
+    /// Check a pipeline file against its plugins; nothing runs.
+    Check {
+        #[command(flatten)]
+        which: PipelineArgs,
     },
-    /// Exports, schemas, imports, requests, size and digest of a component.
-    Inspect {
-        /// A component file, or the name of a pushed plugin.
-        plugin: String,
+    /// Write the versions and digests of its plugins into the file.
+    Lock {
+        #[command(flatten)]
+        which: PipelineArgs,
     },
-    /// The plugins that pipelines can use.
-    List {
-        #[arg(long, value_name = "DIR")]
-        plugin_dir: Option<PathBuf>,
-    },
-    /// Keep a component in the home folder.
-    Push {
-        /// The component file.
-        file: PathBuf,
-    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PipelineArgs {
+    /// The pipeline file.
+    pub(crate) file: PathBuf,
+    /// Change a value of the file, such as stage.load.mounts.data=/data.
+    #[arg(long = "set", value_name = "PATH=VALUE", value_parser = Override::parse)]
+    pub(crate) sets: Vec<Override>,
+    /// A folder of plugin components, looked at before those of the home folder.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) plugin_dir: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]

@@ -48,6 +48,7 @@ mod embed;
 mod exit;
 mod home;
 mod journal;
+mod kept;
 mod learned;
 mod live;
 mod native;
@@ -98,6 +99,7 @@ fn perform(cli: Cli, output: Output) -> anyhow::Result<()> {
         Command::Run(args) => commands::run::start(args, home, output),
         Command::Runs(command) => commands::runs::perform(command, home, output),
         Command::Plugin(command) => commands::plugin::perform(command, home, output),
+        Command::Pipeline(command) => commands::pipeline::perform(command, home, output),
         Command::Checkpoints(command) => commands::checkpoints::perform(command, home, output),
         Command::Model(command) => commands::model::perform(command, home, output),
         Command::Data(command) => commands::data::perform(command, home, output),

@@ -1,11 +1,12 @@
 //! Where plugins are found: a folder from the command line, the home folder, and the folder beside the
 //! program. Compiles each once for a process.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use anyhow::Context as _;
+use mobula_contract::{Pipeline, PluginPin};
 use mobula_sandbox::{Compiler, Plugin, Sandbox, SandboxConfig};
 use mobula_store::Store;
 
@@ -18,6 +19,14 @@ pub(crate) struct Catalogue {
     folders: Vec<PathBuf>,
     /// Name and file of each pushed plugin, newest first.
     pushed: Vec<(String, PathBuf)>,
+    /// Where components are kept by their digests.
+    kept: PathBuf,
+    /// Digests of pushed plugins that pipelines may not use.
+    disabled: BTreeSet<String>,
+    /// The components that a pipeline is bound to.
+    pins: Vec<PluginPin>,
+    /// Where a component was found, by its digest.
+    found: Mutex<BTreeMap<String, PathBuf>>,
     loaded: Mutex<BTreeMap<(String, Option<String>), Plugin>>,
 }
 
@@ -49,9 +58,72 @@ impl Catalogue {
         let beside =
             std::env::current_exe().ok().and_then(|exe| Some(exe.parent()?.join("plugins")));
         let folders = plugin_dir.map(Path::to_owned).into_iter().chain(beside).collect();
-        let pushed = store.plugins()?.into_iter().filter(|row| row.enabled);
-        let pushed = pushed.map(|row| (row.name, store.plugin_file(&row.digest))).collect();
-        Ok(Self { sandbox, folders, pushed, loaded: Mutex::default() })
+        let (pushed, disabled): (Vec<_>, Vec<_>) =
+            store.plugins()?.into_iter().partition(|row| row.enabled);
+        let pushed = pushed.into_iter().map(|row| (row.name, store.plugin_file(&row.digest)));
+        Ok(Self {
+            sandbox,
+            folders,
+            pushed: pushed.collect(),
+            kept: home.join("plugins"),
+            disabled: disabled.into_iter().map(|row| row.digest).collect(),
+            pins: Vec::new(),
+            found: Mutex::default(),
+            loaded: Mutex::default(),
+        })
+    }
+
+    /// Binds names to these components, for a run that begins.
+    pub(crate) fn pin(&mut self, pins: &[PluginPin]) {
+        self.pins = pins.to_vec();
+        self.loaded = Mutex::default();
+    }
+
+    /// The same for a run that goes on: also those that were disabled since.
+    pub(crate) fn pin_again(&mut self, pins: &[PluginPin]) {
+        self.disabled.clear();
+        self.pin(pins);
+    }
+
+    /// Exactly the components that the names in a pipeline mean now.
+    pub(crate) fn pins_of(&self, pipeline: &Pipeline) -> anyhow::Result<Vec<PluginPin>> {
+        let mut pins = Vec::new();
+        for (name, version) in pipeline.plugins_named() {
+            let plugin = self.find(name, version)?;
+            let pin = PluginPin {
+                name: name.to_owned(),
+                version: plugin.manifest().version.clone(),
+                digest: plugin.digest().to_owned(),
+            };
+            if !pins.contains(&pin) {
+                pins.push(pin);
+            }
+        }
+        Ok(pins)
+    }
+
+    /// Keeps components so that the run that begins with them can be resumed, whatever becomes of their
+    /// files.
+    pub(crate) fn keep(&self, pins: &[PluginPin], store: &Store) -> anyhow::Result<()> {
+        for pin in pins.iter().filter(|pin| !store.plugin_file(&pin.digest).is_file()) {
+            let found = self.found.lock().expect("nothing panics while it is held");
+            let file = found.get(&pin.digest).cloned();
+            drop(found);
+            let file = file.with_context(|| format!("plugin {} was not loaded", pin.name))?;
+            let component = std::fs::read(&file)
+                .with_context(|| format!("cannot read plugin {}", file.display()))?;
+            let digest = store.keep_component(&component)?;
+            if digest != pin.digest {
+                let message = format!("{} changed just now: run again", file.display());
+                return Err(Ended::error(Exit::Failed, message));
+            }
+        }
+        Ok(())
+    }
+
+    /// The sandbox that components are loaded into.
+    pub(crate) fn sandbox(&self) -> &Sandbox {
+        &self.sandbox
     }
 
     /// The plugin of this name, of a version that begins with `version`.
@@ -66,7 +138,47 @@ impl Catalogue {
         Ok(plugin)
     }
 
+    /// The component of a pin, wherever it is.
+    fn pinned(&self, pin: &PluginPin) -> anyhow::Result<Plugin> {
+        let PluginPin { name, version, digest } = pin;
+        if self.disabled.contains(digest) {
+            let message =
+                format!("plugin {name} {version} is disabled: `mobula plugin enable {name}`");
+            return Err(Ended::error(Exit::Denied, message));
+        }
+        let hex = digest.strip_prefix("blake3:").unwrap_or(digest);
+        let kept = Some(self.kept.join(format!("{hex}.wasm"))).filter(|file| file.is_file());
+        let mut others = Vec::new();
+        for file in kept.into_iter().chain(self.candidates(name)) {
+            let component = std::fs::read(&file).unwrap_or_default();
+            let there = format!("blake3:{}", blake3::hash(&component).to_hex());
+            if there == *digest {
+                let plugin = self.load_file(&file)?;
+                let manifest = plugin.manifest();
+                if (&manifest.name, &manifest.version) == (name, version) {
+                    return Ok(plugin);
+                }
+                let message = format!(
+                    "plugin `{name}` is pinned as version {version} with {digest}, which is {} {}: \
+                     `mobula pipeline lock` writes what there is",
+                    manifest.name, manifest.version
+                );
+                return Err(Ended::error(Exit::Invalid, message));
+            }
+            others.push(format!("{there} in {}", file.display()));
+        }
+        let there = if others.is_empty() { "nothing".to_owned() } else { others.join(", ") };
+        let message = format!(
+            "plugin `{name}` is pinned as version {version} with {digest}, but there is {there}: push that \
+             component, or pin what there is with `mobula pipeline lock`"
+        );
+        Err(Ended::error(Exit::NotFound, message))
+    }
+
     fn search(&self, name: &str, version: Option<&str>) -> anyhow::Result<Plugin> {
+        if let Some(pin) = self.pins.iter().find(|pin| pin.fits(name, version)) {
+            return self.pinned(pin);
+        }
         let mut others = Vec::new();
         for file in self.candidates(name) {
             let plugin = self.load_file(&file)?;
@@ -114,7 +226,14 @@ impl Catalogue {
             Ended::error(exit, format!("cannot read plugin {}: {e}", file.display()))
         })?;
         let label = file.display().to_string();
-        self.sandbox.load(&bytes, &label).map_err(|e| Ended::error(Exit::Invalid, e.to_string()))
+        let plugin = self
+            .sandbox
+            .load(&bytes, &label)
+            .map_err(|e| Ended::error(Exit::Invalid, e.to_string()))?;
+        let mut found = self.found.lock().expect("nothing panics while it is held");
+        found.insert(plugin.digest().to_owned(), file.to_owned());
+        drop(found);
+        Ok(plugin)
     }
 
     /// Every component that can be named; one that hides another comes first.
@@ -141,10 +260,14 @@ impl Catalogue {
         if text.contains(['/', '\\']) || text.ends_with(".wasm") {
             return Err(Ended::error(Exit::NotFound, format!("no file {text}")));
         }
-        let (name, version) =
-            text.split_once('@').map_or((text, None), |(name, version)| (name, Some(version)));
+        let (name, version) = split_version(text);
         self.find(name, version)
     }
+}
+
+/// `NAME` or `NAME@VERSION`.
+pub(crate) fn split_version(text: &str) -> (&str, Option<&str>) {
+    text.split_once('@').map_or((text, None), |(name, version)| (name, Some(version)))
 }
 
 /// Whether `version` begins with the parts of `wanted`: 1.2 fits 1.2.9 but not 1.20.

@@ -4,6 +4,7 @@ pub(crate) mod checkpoints;
 pub(crate) mod data;
 pub(crate) mod doctor;
 pub(crate) mod model;
+pub(crate) mod pipeline;
 pub(crate) mod plugin;
 pub(crate) mod run;
 pub(crate) mod runs;

@@ -6,9 +6,11 @@ mod arm;
 mod costs;
 mod crash;
 mod demo;
+mod languages;
 mod peers;
 mod plugins;
 mod run;
+mod stopwatch;
 mod test;
 
 use anyhow::{Result, bail};
@@ -19,7 +21,7 @@ const USAGE: &str = "usage: cargo xtask setup | plugins | demo | test | crash-te
     | bench core [--peers [--quick] [--json FILE]] \
     | bench checkpoint [--quick] [--json FILE] [--dir DIR] \
     | bench checkpoint --live [--runs N] \
-    | bench kernels | bench recipe [MODEL] [EPOCHS] \
+    | bench kernels | bench plugin | bench recipe [MODEL] [EPOCHS] \
     | bench trainer [--peers [--quick] [--curve] [--json FILE]]";
 
 fn main() -> Result<()> {
@@ -29,7 +31,9 @@ fn main() -> Result<()> {
         ["setup"] => run::setup(),
         ["plugins"] => {
             run::setup()?;
-            plugins::build()
+            plugins::build()?;
+            cargo(&["build", "--release", "-p", "mobula"])?;
+            languages::build()
         }
         ["demo"] => demo::demo(),
         ["test"] => test::test(),
@@ -43,6 +47,7 @@ fn main() -> Result<()> {
         }
         ["bench", "checkpoint", "--live", ref rest @ ..] => live(rest),
         ["bench", "checkpoint", ref rest @ ..] => example("mobula-store", "bench", rest),
+        ["bench", "plugin"] => stopwatch::bench(),
         ["bench", "kernels"] => example("mobula-kernels", "layers", &[]),
         ["bench", "recipe", ref rest @ ..] => example("mobula-trainer", "recipe", rest),
         ["bench", "trainer"] => example("mobula-trainer", "bench", &[]),
