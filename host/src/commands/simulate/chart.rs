@@ -72,7 +72,6 @@ fn svg(policies: &[&str], lines: &[&[RowDocument]]) -> Result<String, String> {
             .margin(12)
             .x_label_area_size(30)
             .y_label_area_size(190)
-            .right_y_label_area_size(130)
             .build_cartesian_2d(1.0..RATIO_SHOWN, 0.0..lines.len() as f64)
             .map_err(words)?;
         // The first regime is drawn at the top.
