@@ -6,200 +6,8 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value as JsonValue, json};
 
 use crate::error::{Error, Result};
-use crate::tensor::Tensor;
-
-/// A field of an object.
-#[derive(Debug)]
-pub enum Value {
-    Tensor(Tensor),
-    Json(String),
-    Bytes(Vec<u8>),
-}
-
-/// The fields of an object.
-pub type Fields = Vec<(String, Value)>;
-
-/// A JSON document as an input or output.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Json<T>(pub T);
-
-/// A port of the manifest.
-#[derive(Debug, Clone)]
-pub struct Port(serde_json::Map<String, JsonValue>);
-
-impl Port {
-    fn new(name: &str, kind: &str) -> Self {
-        Self::default_of(name).set("kind", json!(kind))
-    }
-
-    fn default_of(name: &str) -> Self {
-        Self(serde_json::Map::from_iter([("name".to_owned(), json!(name))]))
-    }
-
-    fn set(mut self, key: &str, value: JsonValue) -> Self {
-        self.0.insert(key.to_owned(), value);
-        self
-    }
-
-    #[must_use]
-    pub fn doc(self, text: &str) -> Self {
-        self.set("doc", json!(text))
-    }
-
-    #[must_use]
-    pub fn dtype(self, dtype: &str) -> Self {
-        self.set("dtype", json!(dtype))
-    }
-
-    #[must_use]
-    pub fn shape(self, shape: &str) -> Self {
-        self.set("shape", json!(shape))
-    }
-}
-
-/// A parameter of an export.
-pub trait Input: Sized {
-    fn port(name: &str) -> Port;
-    fn take(name: &str, value: Option<Value>) -> Result<Self>;
-}
-
-fn wrong(name: &str, wanted: &str, value: Option<&Value>) -> Error {
-    let got = match value {
-        None => return Error::invalid(format!("input `{name}` is missing: it takes {wanted}")),
-        Some(Value::Tensor(_)) => "a tensor",
-        Some(Value::Json(_)) => "JSON",
-        Some(Value::Bytes(_)) => "bytes",
-    };
-    Error::invalid(format!("input `{name}` takes {wanted}, but got {got}"))
-}
-
-impl Input for Tensor {
-    fn port(name: &str) -> Port {
-        Port::new(name, "tensor")
-    }
-
-    fn take(name: &str, value: Option<Value>) -> Result<Self> {
-        match value {
-            Some(Value::Tensor(tensor)) => Ok(tensor),
-            other => Err(wrong(name, "a tensor", other.as_ref())),
-        }
-    }
-}
-
-impl Input for Vec<u8> {
-    fn port(name: &str) -> Port {
-        Port::new(name, "bytes")
-    }
-
-    fn take(name: &str, value: Option<Value>) -> Result<Self> {
-        match value {
-            Some(Value::Bytes(bytes)) => Ok(bytes),
-            other => Err(wrong(name, "bytes", other.as_ref())),
-        }
-    }
-}
-
-impl<T: DeserializeOwned> Input for Json<T> {
-    fn port(name: &str) -> Port {
-        Port::new(name, "json")
-    }
-
-    fn take(name: &str, value: Option<Value>) -> Result<Self> {
-        match value {
-            Some(Value::Json(text)) => Ok(Self(parse(&text, &format!("input `{name}`"))?)),
-            other => Err(wrong(name, "JSON", other.as_ref())),
-        }
-    }
-}
-
-impl<T: Input> Input for Option<T> {
-    fn port(name: &str) -> Port {
-        T::port(name).set("optional", json!(true))
-    }
-
-    fn take(name: &str, value: Option<Value>) -> Result<Self> {
-        value.map(|value| T::take(name, Some(value))).transpose()
-    }
-}
-
-/// A field of `#[outputs]`.
-pub trait Output {
-    fn port(name: &str) -> Port;
-    fn put(self, name: &str, fields: &mut Fields) -> Result<()>;
-}
-
-impl Output for Tensor {
-    fn port(name: &str) -> Port {
-        Port::new(name, "tensor")
-    }
-
-    fn put(self, name: &str, fields: &mut Fields) -> Result<()> {
-        fields.push((name.to_owned(), Value::Tensor(self)));
-        Ok(())
-    }
-}
-
-impl Output for Vec<u8> {
-    fn port(name: &str) -> Port {
-        Port::new(name, "bytes")
-    }
-
-    fn put(self, name: &str, fields: &mut Fields) -> Result<()> {
-        fields.push((name.to_owned(), Value::Bytes(self)));
-        Ok(())
-    }
-}
-
-impl<T: Serialize> Output for Json<T> {
-    fn port(name: &str) -> Port {
-        Port::new(name, "json")
-    }
-
-    fn put(self, name: &str, fields: &mut Fields) -> Result<()> {
-        let text = serde_json::to_string(&self.0)
-            .map_err(|e| Error::failed(format!("output `{name}` is no JSON: {e}")))?;
-        fields.push((name.to_owned(), Value::Json(text)));
-        Ok(())
-    }
-}
-
-macro_rules! plain_outputs {
-    ($($ty:ty),*) => {$(
-        impl Output for $ty {
-            fn port(name: &str) -> Port {
-                Json::<$ty>::port_of(name)
-            }
-
-            fn put(self, name: &str, fields: &mut Fields) -> Result<()> {
-                Json(self).put(name, fields)
-            }
-        }
-    )*};
-}
-
-impl<T: Serialize> Json<T> {
-    fn port_of(name: &str) -> Port {
-        <Self as Output>::port(name)
-    }
-}
-
-plain_outputs!(bool, u32, u64, i64, f64, String, Vec<f64>, Vec<u64>, Vec<String>);
-
-impl<T: Output> Output for Option<T> {
-    fn port(name: &str) -> Port {
-        T::port(name)
-    }
-
-    fn put(self, name: &str, fields: &mut Fields) -> Result<()> {
-        self.map_or(Ok(()), |value| value.put(name, fields))
-    }
-}
-
-/// What an export returns.
-pub trait Outputs {
-    fn ports() -> Vec<Port>;
-    fn fields(self) -> Result<Fields>;
-}
+pub use crate::ports::{Fields, Input, Json, Output, Outputs, Port, Value};
+use crate::shape::Axes;
 
 /// One call: arguments and inputs, taken one after another.
 #[derive(Debug)]
@@ -209,12 +17,13 @@ pub struct Call {
     args: String,
     inputs: Fields,
     args_taken: bool,
+    axes: Axes,
 }
 
 impl Call {
     #[must_use]
     pub fn new(args: String, inputs: Fields) -> Self {
-        Self { place: String::new(), args, inputs, args_taken: false }
+        Self { place: String::new(), args, inputs, args_taken: false, axes: Axes::default() }
     }
 
     fn at(mut self, place: String) -> Self {
@@ -241,6 +50,26 @@ impl Call {
         T::take(name, at.map(|at| self.inputs.remove(at).1)).map_err(|e| self.refusal(e))
     }
 
+    /// An input of these elements and axes, such as `u8` and `[N, H, W, 3]`.
+    pub fn shaped<T: Input>(
+        &mut self,
+        name: &str,
+        dtype: Option<&str>,
+        shape: Option<&str>,
+    ) -> Result<T> {
+        let input = self.input::<T>(name)?;
+        if let Some((got, axes)) = input.tensor() {
+            if let Some(wanted) = dtype.filter(|wanted| *wanted != got.name()) {
+                let text =
+                    format!("input `{name}` takes a tensor of {wanted}, but got one of {got}");
+                return Err(self.refusal(Error::Invalid(text)));
+            }
+            let fits = shape.map_or(Ok(()), |shape| self.axes.fit(shape, &axes));
+            fits.map_err(|why| self.refusal(Error::Invalid(format!("input `{name}`: {why}"))))?;
+        }
+        Ok(input)
+    }
+
     /// Refuses what nobody took.
     pub fn finish(&self) -> Result<()> {
         if let Some((name, _)) = self.inputs.first() {
@@ -251,7 +80,7 @@ impl Call {
     }
 }
 
-fn parse<T: DeserializeOwned>(text: &str, what: &str) -> Result<T> {
+pub(crate) fn parse<T: DeserializeOwned>(text: &str, what: &str) -> Result<T> {
     let mut reader = serde_json::Deserializer::from_str(text);
     serde_path_to_error::deserialize(&mut reader).map_err(|e| {
         let path = e.path().to_string();

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::marker::PhantomData;
 
 use crate::bindings::exports::mobula::plugin::{actor, meta, task};
-use crate::bindings::mobula::plugin::types::Error as WireError;
+pub(crate) use crate::bindings::mobula::plugin::types::Error as WireError;
 use crate::bindings::mobula::plugin::values::Value as WireValue;
 use crate::error::Error;
 use crate::export::{AnyActor, Call, Fields, Plugin, Value};
@@ -12,15 +12,16 @@ use crate::tensor::Tensor;
 
 type WireFields = Vec<(String, WireValue)>;
 
-impl From<WireError> for Error {
-    fn from(error: WireError) -> Self {
-        match error {
-            WireError::Invalid(text) => Self::Invalid(text),
-            WireError::OutOfBounds(text) => Self::OutOfBounds(text),
-            WireError::Quota(text) => Self::Quota(text),
-            WireError::Denied(text) => Self::Denied(text),
-            WireError::Cancelled => Self::Cancelled,
-            WireError::Failed(text) => Self::Failed(text),
+impl WireError {
+    /// What the host answered, as the plugin sees it.
+    pub(crate) fn into_error(self) -> Error {
+        match self {
+            Self::Invalid(text) => Error::Invalid(text),
+            Self::OutOfBounds(text) => Error::OutOfBounds(text),
+            Self::Quota(text) => Error::Quota(text),
+            Self::Denied(text) => Error::Denied(text),
+            Self::Cancelled => Error::Cancelled,
+            Self::Failed(text) => Error::Failed(text),
         }
     }
 }

@@ -6,6 +6,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use mobula_contract::Override;
 use mobula_engine::Fault;
 
+use crate::commands::plugin::PluginCommand;
+use crate::serve::args::{LoginArgs, ServeArgs, TenantCommand};
+
 /// Runs pipelines of sandboxed WebAssembly plugins and native actors, and makes them survive failure.
 #[derive(Debug, Parser)]
 #[command(name = "mobula", version, propagate_version = true)]
@@ -30,9 +33,12 @@ pub(crate) enum Command {
     /// Look at runs, and take them up again.
     #[command(subcommand)]
     Runs(RunsCommand),
-    /// Build, inspect and keep plugins.
+    /// Write, build, test and keep plugins.
     #[command(subcommand)]
     Plugin(PluginCommand),
+    /// Check a pipeline file, and pin its plugins.
+    #[command(subcommand)]
+    Pipeline(PipelineCommand),
     /// List, verify, pin, export and import checkpoints.
     #[command(subcommand)]
     Checkpoints(CheckpointsCommand),
@@ -49,110 +55,30 @@ pub(crate) enum Command {
     Tenant(TenantCommand),
     /// Keep the address and a token of a server, for commands with --server.
     Login(LoginArgs),
+    /// Checkpoint policies against failures: named regimes, a file of them, or a run that was recorded.
+    Simulate(SimulateArgs),
     /// What is missing on this machine, and how to get it.
     Doctor,
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct ServeArgs {
-    /// Where to listen; port 0 takes a free one.
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:7878", env = "MOBULA_LISTEN")]
-    pub(crate) listen: std::net::SocketAddr,
-    /// Write the address as JSON into this file once the server listens.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) ports_file: Option<PathBuf>,
-    /// A name under which browsers reach the server, NAME or NAME:PORT; may be said more than once.
-    #[arg(long = "host", value_name = "NAME", env = "MOBULA_HOSTS", value_delimiter = ',')]
-    pub(crate) hosts: Vec<String>,
-    /// Browsers come by https, through a proxy: cookies say so.
-    #[arg(long)]
-    pub(crate) https: bool,
-    /// Seconds that runs get to save their state when the server is asked to go.
-    #[arg(long, value_name = "SECONDS", default_value = "20", value_parser = notice)]
-    pub(crate) grace: f64,
-    /// Print the OpenAPI document, and do nothing else.
-    #[arg(long)]
-    pub(crate) openapi: bool,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct LoginArgs {
-    /// The server, such as http://127.0.0.1:7878. The token is read from standard input, or from
-    /// MOBULA_TOKEN.
-    pub(crate) server: String,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum TenantCommand {
-    /// Enter a tenant.
-    Add {
-        /// Small letters, digits and `-`.
-        name: String,
-        #[command(flatten)]
-        quota: QuotaArgs,
-    },
-    /// All tenants.
-    List,
-    /// One tenant: quota, tokens, folders.
-    Show { name: String },
-    /// Say anew what a tenant may use; what is not said stays.
-    Quota {
-        name: String,
-        #[command(flatten)]
-        quota: QuotaArgs,
-    },
-    /// Give a tenant a token, which is printed this once.
-    Token {
-        name: String,
-        /// What it is for.
-        #[arg(long, default_value = "")]
-        label: String,
-        /// After how many days it is no good; never when not said.
-        #[arg(long, value_name = "N")]
-        days: Option<u32>,
-        /// It may administer the server (only of the tenant `default`).
-        #[arg(long)]
-        admin: bool,
-        /// Take this token back instead.
-        #[arg(long, value_name = "ID", conflicts_with_all = ["days", "admin", "label"])]
-        revoke: Option<String>,
-    },
-    /// Let pipelines of a tenant mount a folder, NAME=FOLDER; NAME= takes it back.
-    Mount {
-        name: String,
-        /// NAME=FOLDER
-        grant: String,
-    },
-    /// Remove a tenant with all it has.
-    Remove { name: String },
-    /// What was done, newest first.
-    Audit {
-        #[arg(long, value_name = "N", default_value_t = 50)]
-        limit: usize,
-    },
-}
-
-/// Each a number, or `none` for no limit.
-#[derive(Debug, Args)]
-pub(crate) struct QuotaArgs {
-    /// Runs at one time.
-    #[arg(long, value_name = "N")]
-    pub(crate) runs: Option<String>,
-    /// Processors of all runs together.
-    #[arg(long, value_name = "N")]
-    pub(crate) cpus: Option<String>,
-    /// Memory of all runs together, such as 2GiB.
-    #[arg(long, value_name = "BYTES")]
-    pub(crate) memory: Option<String>,
-    /// Bytes on the disk.
-    #[arg(long, value_name = "BYTES")]
-    pub(crate) stored: Option<String>,
-    /// Bytes of one plugin.
-    #[arg(long, value_name = "BYTES")]
-    pub(crate) upload: Option<String>,
-    /// Requests in a minute.
-    #[arg(long, value_name = "N")]
-    pub(crate) requests: Option<String>,
+pub(crate) struct SimulateArgs {
+    /// A JSON file of regimes instead of the named ones.
+    #[arg(long, value_name = "FILE", conflicts_with = "run")]
+    pub(crate) regimes: Option<PathBuf>,
+    /// Replay a run with its own times and failures; a name, the beginning of one, or `last`.
+    #[arg(long, value_name = "RUN")]
+    pub(crate) run: Option<String>,
+    /// Failure histories of each regime; those of the file, else 80, when not said.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000), conflicts_with = "run")]
+    pub(crate) seeds: Option<u32>,
+    /// Policies, with commas between: adaptive, threshold, young-daly, every=N, always, never, oracle,
+    /// clairvoyant; `@0.05` after a name is a time budget of 5 %, `@none` none.
+    #[arg(long, value_name = "LIST")]
+    pub(crate) policies: Option<String>,
+    /// Draw the table as a chart.
+    #[arg(long, value_name = "FILE.svg")]
+    pub(crate) chart: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -210,9 +136,13 @@ pub(crate) struct RunHow {
     /// and the run can be resumed. Without it SIGTERM stops the run at once.
     #[arg(long, value_name = "SECONDS", env = "MOBULA_NOTICE", value_parser = notice)]
     pub(crate) notice: Option<f64>,
+    /// Keep the inputs of calls of plugins that fail: `plugin run --from` repeats them. Actors are saved
+    /// before each call, which takes time.
+    #[arg(long)]
+    pub(crate) keep_inputs: bool,
 }
 
-fn notice(text: &str) -> Result<f64, String> {
+pub(crate) fn notice(text: &str) -> Result<f64, String> {
     let seconds: Option<f64> = text.parse().ok();
     let good = seconds.filter(|seconds| seconds.is_finite() && *seconds >= 0.0);
     good.ok_or_else(|| format!("`{text}` is no number of seconds"))
@@ -244,28 +174,29 @@ pub(crate) enum RunsCommand {
 }
 
 #[derive(Debug, Subcommand)]
-pub(crate) enum PluginCommand {
-    /// Build a plugin crate into a component.
-    Build {
-        /// The crate's folder.
-        #[arg(default_value = ".")]
-        dir: PathBuf,
+pub(crate) enum PipelineCommand {
+    /// Check a pipeline file against its plugins; nothing runs.
+    Check {
+        #[command(flatten)]
+        which: PipelineArgs,
     },
-    /// Exports, schemas, imports, requests, size and digest of a component.
-    Inspect {
-        /// A component file, or the name of a pushed plugin.
-        plugin: String,
+    /// Write the versions and digests of its plugins into the file.
+    Lock {
+        #[command(flatten)]
+        which: PipelineArgs,
     },
-    /// The plugins that pipelines can use.
-    List {
-        #[arg(long, value_name = "DIR")]
-        plugin_dir: Option<PathBuf>,
-    },
-    /// Keep a component in the home folder.
-    Push {
-        /// The component file.
-        file: PathBuf,
-    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PipelineArgs {
+    /// The pipeline file.
+    pub(crate) file: PathBuf,
+    /// Change a value of the file, such as stage.load.mounts.data=/data.
+    #[arg(long = "set", value_name = "PATH=VALUE", value_parser = Override::parse)]
+    pub(crate) sets: Vec<Override>,
+    /// A folder of plugin components, looked at before those of the home folder.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) plugin_dir: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]

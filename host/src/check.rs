@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use jsonschema::error::ValidationErrorKind;
 use mobula_contract::{
     ActorExport, ActorSource, ActorSpec, ForeachOver, InputPort, Manifest, OutputPort, Pipeline,
     PortKind, StageKind, StageSpec, TaskExport,
@@ -224,7 +225,16 @@ impl Problems {
         match jsonschema::validator_for(schema) {
             Err(e) => self.add(Exit::Invalid, format!("{at}: the plugin's schema is broken: {e}")),
             Ok(validator) => {
+                let there = schema["properties"].as_object();
+                let there: Vec<&str> =
+                    there.into_iter().flat_map(Map::keys).map(String::as_str).collect();
                 for error in validator.iter_errors(&Json::Object(args.clone())) {
+                    if let ValidationErrorKind::AdditionalProperties { unexpected } = error.kind() {
+                        for name in unexpected {
+                            self.missing(at, "argument", name, there.iter().copied());
+                        }
+                        continue;
+                    }
                     let mut place = error.instance_path().to_string().replace('/', ".");
                     place.insert_str(0, "args");
                     self.add(Exit::Invalid, format!("{at}: {place}: {error}"));
@@ -241,7 +251,11 @@ impl Problems {
         for port in export.inputs.iter().filter(|port| !port.optional && !any) {
             let rows = each.is_some_and(|each| each.name == port.name);
             if !rows && !stage.inputs.contains_key(&port.name) {
-                self.add(Exit::Invalid, format!("{at}: input `{}` is missing", port.name));
+                let input = &port.name;
+                let message = format!(
+                    "{at}: input `{input}` is missing: add `inputs = {{ {input} = \"STAGE.FIELD\" }}`"
+                );
+                self.add(Exit::Invalid, message);
             }
         }
         let stream = each.and_then(|each| match &each.over {

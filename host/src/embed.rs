@@ -53,20 +53,20 @@ pub struct HostConfig {
 pub fn engine(config: &HostConfig) -> anyhow::Result<Engine> {
     let store = home::store(config.home.clone())?;
     let catalogue = Catalogue::open(&store, config.plugin_dir.as_deref())?;
-    engine_over(Arc::new(catalogue), config.cpus, config.memory_bytes)
+    let stages = HostStages { catalogue: Arc::new(catalogue), kept: None };
+    engine_over(stages, config.cpus, config.memory_bytes)
 }
 
-/// The same over plugins that were found already.
+/// The same over stages that were found already.
 pub(crate) fn engine_over(
-    catalogue: Arc<Catalogue>,
+    stages: HostStages,
     cpus: Option<f64>,
     memory_bytes: Option<u64>,
 ) -> anyhow::Result<Engine> {
     if memory_bytes.is_some() {
         allocator::give_back();
     }
-    let stages = Arc::new(HostStages { catalogue });
-    let config = EngineConfig { memory_bytes, ..EngineConfig::new(stages) };
+    let config = EngineConfig { memory_bytes, ..EngineConfig::new(Arc::new(stages)) };
     let cpus = cpus.unwrap_or(config.cpus);
     Engine::start(EngineConfig { cpus, ..config }).context("cannot start the engine")
 }

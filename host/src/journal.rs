@@ -238,6 +238,7 @@ mod tests {
             stages: Vec::new(),
             actors: Vec::new(),
             checkpoint: checkpoint.clone(),
+            plugins: Vec::new(),
         };
         store.create_run(&NewRun { id: &run, pipeline: &pipeline }).unwrap();
         let told = Arc::new(Mutex::new(Vec::new()));

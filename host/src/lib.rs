@@ -49,6 +49,7 @@ mod exit;
 mod home;
 mod job;
 mod journal;
+mod kept;
 mod learned;
 mod live;
 mod native;
@@ -57,6 +58,7 @@ mod output;
 mod plugins;
 mod policy;
 mod probe;
+mod recorded;
 mod remote;
 mod resume;
 mod serve;
@@ -105,12 +107,14 @@ fn perform(cli: Cli, output: Output) -> anyhow::Result<()> {
         Command::Run(args) => commands::run::start(args, home, output),
         Command::Runs(command) => commands::runs::perform(command, home, output),
         Command::Plugin(command) => commands::plugin::perform(command, home, output),
+        Command::Pipeline(command) => commands::pipeline::perform(command, home, output),
         Command::Checkpoints(command) => commands::checkpoints::perform(command, home, output),
         Command::Model(command) => commands::model::perform(command, home, output),
         Command::Data(command) => commands::data::perform(command, home, output),
         Command::Serve(args) => commands::serve::perform(args, home, output),
         Command::Tenant(command) => commands::tenant::perform(command, home, output),
         Command::Login(args) => remote::login(args, home, output),
+        Command::Simulate(args) => commands::simulate::perform(args, home, output),
         Command::Doctor => commands::doctor::perform(home, output),
     }
 }

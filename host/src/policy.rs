@@ -164,8 +164,7 @@ impl Inner {
         let (runtime_s, disk_free) = (seen.runtime_s, self.disk_free());
         match seen.of {
             Subject::Actor(_) => {
-                let unit_s = self.controller.unit_s(id).unwrap_or(runtime_s);
-                let remaining_s = seen.left.map(|calls| as_f64(calls) * unit_s);
+                let remaining_s = seen.left.map(|calls| as_f64(calls) * runtime_s);
                 self.controller.decide_state(
                     id,
                     &StateSeen {
@@ -357,3 +356,6 @@ fn units(seconds: f64, unit_s: f64) -> u32 {
     let count = if unit_s > 0.0 { (seconds / unit_s).round() as u32 } else { 0 };
     count
 }
+
+#[cfg(test)]
+mod agreement;

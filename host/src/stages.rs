@@ -7,14 +7,18 @@ use mobula_contract::{
     ActorSource, ActorSpec, Failure, FailureKind, Limits as Asked, Object, StageKind,
 };
 use mobula_engine::{Actor, Call, CallContext, Stages};
-use mobula_sandbox::{CallEnv, Grants, Limits};
+use mobula_sandbox::{CallEnv, Grants, Limits, Plugin};
 
+use crate::commands::plugin::{MethodCall, Spec};
+pub(crate) use crate::kept::Kept;
 use crate::native;
 use crate::plugins::Catalogue;
 
 /// Runs what a pipeline names.
 pub(crate) struct HostStages {
     pub(crate) catalogue: Arc<Catalogue>,
+    /// Where the inputs of failing calls go, if they are kept.
+    pub(crate) kept: Option<Kept>,
 }
 
 impl Stages for HostStages {
@@ -23,13 +27,23 @@ impl Stages for HostStages {
             unreachable!("the engine runs methods on their actors");
         };
         let plugin = self.catalogue.find(plugin, version.as_deref()).map_err(lost)?;
+        let inputs = self.kept.as_ref().map(|_| call.inputs.clone());
         let env = CallEnv {
             context: Arc::clone(&call.context) as _,
             grants: grants(&call.spec.mounts),
             limits: limits(&call.spec.limits),
             stage: call.stage.to_string(),
         };
-        plugin.run_task(export, &arguments(&call.spec.args), call.inputs, &env)
+        let result = plugin.run_task(export, &arguments(&call.spec.args), call.inputs, &env);
+        if let (Some(kept), Some(inputs), Err(failure)) = (&self.kept, inputs, &result) {
+            let call = Spec {
+                task: Some(export.clone()),
+                args: call.spec.args.clone(),
+                ..Spec::default()
+            };
+            kept.keep(call, inputs, None, &env, &plugin, failure);
+        }
+        result
     }
 
     fn create_actor(
@@ -57,7 +71,8 @@ impl Stages for HostStages {
                         plugin.create_actor(class, &args, Object::default(), &env)?
                     }
                 };
-                Ok(Box::new(Guest { actor, env }))
+                let (kept, class) = (self.kept.clone(), class.clone());
+                Ok(Box::new(Guest { actor, env, plugin, class, kept }))
             }
         }
     }
@@ -67,6 +82,9 @@ impl Stages for HostStages {
 struct Guest {
     actor: mobula_sandbox::Actor,
     env: CallEnv,
+    plugin: Plugin,
+    class: String,
+    kept: Option<Kept>,
 }
 
 impl Actor for Guest {
@@ -80,7 +98,19 @@ impl Actor for Guest {
             limits: self.env.limits.clone(),
             stage: call.stage.to_string(),
         };
-        self.actor.call(method, &arguments(&call.spec.args), call.inputs, &env)
+        let args = arguments(&call.spec.args);
+        let Some(kept) = self.kept.clone() else {
+            return self.actor.call(method, &args, call.inputs, &env);
+        };
+        let (inputs, state) = (call.inputs.clone(), self.actor.snapshot().ok());
+        let result = self.actor.call(method, &args, call.inputs, &env);
+        if let Err(failure) = &result {
+            let (method, args) = (method.clone(), call.spec.args.clone());
+            let calls = vec![MethodCall { method, args, fails: None }];
+            let call = Spec { actor: Some(self.class.clone()), calls, ..Spec::default() };
+            kept.keep(call, inputs, state, &env, &self.plugin, failure);
+        }
+        result
     }
 
     fn is_alive(&self) -> bool {

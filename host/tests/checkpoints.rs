@@ -4,7 +4,6 @@
 mod common;
 
 use std::process::Stdio;
-use std::time::Duration;
 
 use common::{Mobula, digest, digests, tiny_args};
 use serde_json::Value as Json;
@@ -103,13 +102,7 @@ fn a_machine_that_goes_away_leaves_a_run_with_its_last_epoch_saved() {
     let child =
         mobula.command(&long).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let pid = rustix::process::Pid::from_child(&child);
-    let trained = || {
-        let events = mobula.run(&["runs", "events", "last", "--json"]);
-        events.code == Some(0) && events.stdout.contains(r#""name":"train""#)
-    };
-    while !trained() {
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    mobula.wait_for_an_epoch();
     rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(130), "{}", String::from_utf8_lossy(&output.stderr));

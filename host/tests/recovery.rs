@@ -160,13 +160,7 @@ fn ctrl_c_leaves_a_run_that_can_be_resumed() {
     let child =
         mobula.command(&slow).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let pid = rustix::process::Pid::from_child(&child);
-    let trained = || {
-        let events = mobula.run(&["runs", "events", "last", "--json"]);
-        events.code == Some(0) && events.stdout.contains(r#""name":"train""#)
-    };
-    while !trained() {
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    mobula.wait_for_an_epoch();
     rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
     let output = child.wait_with_output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr).into_owned();

@@ -2,6 +2,7 @@
 //! a manifest written from their names, types and doc comments. Use them through that crate.
 
 mod actor;
+mod args;
 mod outputs;
 mod plugin;
 mod signature;
@@ -30,17 +31,12 @@ pub fn outputs(_attr: TokenStream, item: TokenStream) -> TokenStream {
 }
 
 /// Arguments: a struct that is read from JSON, and whose schema stands in the manifest. Unknown fields
-/// are refused; `#[serde(default)]` makes a field optional.
+/// are refused. `#[arg(default = 5, min = 1, max = 100)]` on a field makes it optional and bounds it,
+/// `#[arg(one_of = ["mean", "median"])]` lists what a text may be; serde's and schemars' own attributes
+/// work as well.
 #[proc_macro_attribute]
 pub fn args(_attr: TokenStream, item: TokenStream) -> TokenStream {
-    let item: proc_macro2::TokenStream = item.into();
-    quote! {
-        #[derive(Debug, ::mobula_guest::serde::Deserialize, ::mobula_guest::schemars::JsonSchema)]
-        #[serde(crate = "::mobula_guest::serde", deny_unknown_fields)]
-        #[schemars(crate = "::mobula_guest::schemars")]
-        #item
-    }
-    .into()
+    expand(syn::parse(item).and_then(args::expand))
 }
 
 /// The state of an actor: a struct that can be written and read back.

@@ -52,8 +52,11 @@ pub(crate) fn expand(parts: &Parts) -> TokenStream {
         }
         path
     });
-    let (actors, mounts) = (&parts.actors, &parts.mounts);
+    let (named, actors, mounts) = (&parts.tasks, &parts.actors, &parts.mounts);
     quote! {
+        // A name that is not there is missed by its own name, with one that is like it.
+        #(const _: fn() = || { let _ = &#named; };)*
+
         /// The plugin as the SDK exports it.
         #[derive(Debug)]
         pub struct ThisPlugin;

@@ -42,7 +42,13 @@ impl Export {
             export.ports.push(quote! {
                 <#ty as ::mobula_guest::export::Input>::port(#name) #words
             });
-            export.takes.push(quote!(call.input::<#ty>(#name)?));
+            let (dtype, shape) = port_limits(&attributes);
+            export.takes.push(if dtype.is_some() || shape.is_some() {
+                let (dtype, shape) = (option(dtype), option(shape));
+                quote!(call.shaped::<#ty>(#name, #dtype, #shape)?)
+            } else {
+                quote!(call.input::<#ty>(#name)?)
+            });
         }
         Ok(export)
     }
@@ -104,6 +110,27 @@ pub(crate) fn port_words(attributes: &[Attribute]) -> Result<TokenStream> {
         })?;
     }
     Ok(words)
+}
+
+fn option(text: Option<LitStr>) -> TokenStream {
+    text.map_or_else(|| quote!(None), |text| quote!(Some(#text)))
+}
+
+/// What `#[port]` says of elements and axes; what is wrong with it, [`port_words`] tells.
+fn port_limits(attributes: &[Attribute]) -> (Option<LitStr>, Option<LitStr>) {
+    let (mut dtype, mut shape) = (None, None);
+    for attribute in attributes.iter().filter(|attribute| attribute.path().is_ident("port")) {
+        let _ = attribute.parse_nested_meta(|meta| {
+            let value = Some(meta.value()?.parse::<LitStr>()?);
+            if meta.path.is_ident("dtype") {
+                dtype = value;
+            } else {
+                shape = value;
+            }
+            Ok(())
+        });
+    }
+    (dtype, shape)
 }
 
 /// The doc comment, its lines joined.

@@ -4,10 +4,12 @@ pub(crate) mod checkpoints;
 pub(crate) mod data;
 pub(crate) mod doctor;
 pub(crate) mod model;
+pub(crate) mod pipeline;
 pub(crate) mod plugin;
 pub(crate) mod run;
 pub(crate) mod runs;
 pub(crate) mod serve;
+pub(crate) mod simulate;
 pub(crate) mod tenant;
 
 use std::path::Path;

@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use mobula_contract::{ActorSource, Folders, Pipeline, RunEvent, RunId, RunStatus, parse_pipeline};
+use mobula_contract::{
+    ActorSource, Folders, Override, Pipeline, RunEvent, RunId, RunStatus, parse_pipeline,
+};
 use mobula_engine::{CancelHandle, Outcome};
 use mobula_store::{NewRun, Store};
 use serde_json::Value as Json;
@@ -21,14 +23,20 @@ use crate::origin;
 use crate::output::Output;
 use crate::plugins::Catalogue;
 use crate::signals::{self, Asked};
+use crate::stages::{HostStages, Kept};
 
 /// Runs a pipeline file.
 pub(crate) fn start(args: &RunArgs, home: Option<PathBuf>, output: Output) -> anyhow::Result<()> {
-    let pipeline = read(args)?;
+    let mut pipeline = read(&args.file, &args.sets)?;
     check_faults(&pipeline, &args.faults)?;
     let store = home::store(home)?;
-    let catalogue = Catalogue::open(&store, args.how.plugin_dir.as_deref())?;
+    let mut catalogue = Catalogue::open(&store, args.how.plugin_dir.as_deref())?;
+    catalogue.pin(&pipeline.plugins);
     check(&pipeline, &catalogue)?;
+    // The run is bound to what it begins with.
+    pipeline.plugins = catalogue.pins_of(&pipeline)?;
+    catalogue.keep(&pipeline.plugins, &store)?;
+    catalogue.pin(&pipeline.plugins);
     if !args.fresh {
         mention_interrupted(&store, &pipeline, output)?;
     }
@@ -58,16 +66,18 @@ pub(crate) fn resume(
         let report = super::runs::report_of(&store, &row.run, pipeline.seed, row.status)?;
         return output.result(&report, || super::runs::prose(&report));
     }
-    let catalogue = Catalogue::open(&store, how.plugin_dir.as_deref())?;
+    let mut catalogue = Catalogue::open(&store, how.plugin_dir.as_deref())?;
+    catalogue.pin_again(&pipeline.plugins);
     check(&pipeline, &catalogue)?;
     let (faults, origin) = (Vec::new(), None);
     let job = RunJob { run: row.run, pipeline, faults, before, origin };
     perform(job, &store, catalogue, how, output)
 }
 
-fn read(args: &RunArgs) -> anyhow::Result<Pipeline> {
-    let file = args.file.display().to_string();
-    let text = std::fs::read_to_string(&args.file).map_err(|e| {
+/// Reads a pipeline file, and the network files that it names.
+pub(crate) fn read(path: &Path, sets: &[Override]) -> anyhow::Result<Pipeline> {
+    let file = path.display().to_string();
+    let text = std::fs::read_to_string(path).map_err(|e| {
         let exit = match e.kind() {
             std::io::ErrorKind::NotFound => Exit::NotFound,
             _ => Exit::Invalid,
@@ -75,10 +85,10 @@ fn read(args: &RunArgs) -> anyhow::Result<Pipeline> {
         Ended::error(exit, format!("cannot read the pipeline file {file}: {e}"))
     })?;
     let current = std::env::current_dir().context("there is no current folder")?;
-    let base = args.file.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let base = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let base = std::path::absolute(base).unwrap_or_else(|_| base.to_owned());
     let folders = Folders { base: &base, current: &current };
-    let mut pipeline = parse_pipeline(&file, &text, folders, &args.sets)
+    let mut pipeline = parse_pipeline(&file, &text, folders, sets)
         .map_err(|e| Ended::error(Exit::Invalid, e.to_string()))?;
     take_in_models(&mut pipeline, &base)?;
     Ok(pipeline)
@@ -125,7 +135,10 @@ fn perform(
     how: &RunHow,
     output: Output,
 ) -> anyhow::Result<()> {
-    let engine = engine_over(Arc::new(catalogue), how.workers.map(f64::from), how.memory)?;
+    let folder = store.home().join("failed").join(job.run.as_str());
+    let kept = how.keep_inputs.then(|| Kept::new(folder));
+    let stages = HostStages { catalogue: Arc::new(catalogue), kept };
+    let engine = engine_over(stages, how.workers.map(f64::from), how.memory)?;
     let (run, seed) = (job.run.clone(), job.pipeline.seed);
     let mut live = Live::new(&job.pipeline, output.json);
     let hooks = Hooks {

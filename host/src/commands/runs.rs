@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
+use mobula_adaptive::simulate::{Replayed, replay};
 use mobula_contract::{
     AccountReport, EventBody, PolicyAccount, RunEvent, RunId, RunReport, RunStatus,
 };
@@ -13,7 +14,13 @@ use crate::args::RunsCommand;
 use crate::home;
 use crate::live::learned;
 use crate::output::{Output, bytes, date, table, to_stdout};
+use crate::recorded::recorded;
 use crate::timeline::trace;
+
+/// Policies that a run's account is compared with.
+const OTHERS: [&str; 6] = ["adaptive", "threshold", "young-daly", "every=5", "always", "never"];
+/// Events of a run that is still replayed under other policies whenever it is shown.
+const REPLAYED_MAX: usize = 50_000;
 
 pub(crate) fn perform(
     command: &RunsCommand,
@@ -79,7 +86,23 @@ pub(crate) fn report_of(
 ) -> anyhow::Result<RunReport> {
     let events = store.events(run, 0).map_err(home::coded)?;
     let events: Vec<RunEvent> = events.into_iter().map(|(_, event)| event).collect();
-    Ok(RunReport::from_events(run.clone(), seed, status, &events))
+    let mut report = RunReport::from_events(run.clone(), seed, status, &events);
+    report.account.policies = others(&events);
+    Ok(report)
+}
+
+/// What other policies would have needed for the work and the failures of a run's busiest actor.
+fn others(events: &[RunEvent]) -> Vec<PolicyAccount> {
+    let Some(recorded) = (events.len() <= REPLAYED_MAX).then(|| recorded(events)).flatten() else {
+        return Vec::new();
+    };
+    let policies = OTHERS.map(|name| name.parse().expect("a policy of ours"));
+    let account = |replayed: Replayed| PolicyAccount {
+        policy: replayed.policy.to_string(),
+        makespan_s: replayed.outcome.makespan_s,
+        checkpoints: replayed.outcome.saves,
+    };
+    replay(&recorded.run, &policies).into_iter().map(account).collect()
 }
 
 fn logs(store: &Store, run: &str, output: Output) -> anyhow::Result<()> {

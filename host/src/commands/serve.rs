@@ -9,11 +9,11 @@ use anyhow::Context as _;
 use mobula_server::{ServeConfig, watch};
 use serde_json::json;
 
-use crate::args::ServeArgs;
 use crate::exit::{Ended, Exit};
 use crate::home;
 use crate::output::{Output, to_stdout};
 use crate::serve::HostHouse;
+use crate::serve::args::ServeArgs;
 use crate::signals;
 
 pub(crate) fn perform(

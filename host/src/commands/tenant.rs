@@ -7,10 +7,10 @@ use mobula_server::documents::NewToken;
 use mobula_store::{DEFAULT_TENANT, Store, TenantRow};
 use serde_json::{Map, Value as Json, json};
 
-use crate::args::{QuotaArgs, TenantCommand};
 use crate::exit::{Ended, Exit};
 use crate::home;
 use crate::output::{Output, bytes, date, table};
+use crate::serve::args::{QuotaArgs, TenantCommand};
 use crate::serve::{
     change_quota, check_mount, check_tenant_name, give_token, home_of, remove_home,
 };

@@ -3,7 +3,8 @@
 use serde_json::{Value as Json, json};
 
 use super::{Remote, listed};
-use crate::args::{CheckpointsCommand, PluginCommand};
+use crate::args::CheckpointsCommand;
+use crate::commands::plugin::PluginCommand;
 use crate::exit::{Ended, Exit};
 use crate::output::Output;
 
@@ -17,7 +18,7 @@ impl Remote {
                     listed(&plugins, &["name", "version", "enabled", "size", "digest"])
                 })
             }
-            PluginCommand::Push { file } => {
+            PluginCommand::Push { plugin: file } => {
                 let component = std::fs::read(file).map_err(|e| {
                     Ended::error(Exit::NotFound, format!("cannot read {}: {e}", file.display()))
                 })?;
@@ -48,8 +49,26 @@ impl Remote {
                 document["$type"] = json!("plugin");
                 output.result(&document, || format!("{document:#}"))
             }
-            PluginCommand::Build { .. } => unreachable!("taken care of above"),
+            PluginCommand::Enable { plugin } => self.change_plugin(plugin, "enable", output),
+            PluginCommand::Disable { plugin } => self.change_plugin(plugin, "disable", output),
+            PluginCommand::Remove { plugin } => self.change_plugin(plugin, "remove", output),
+            _ => unreachable!("taken care of above"),
         }
+    }
+
+    fn change_plugin(&self, plugin: &str, act: &str, output: Output) -> anyhow::Result<()> {
+        let Some((name, version)) = plugin.split_once('@') else {
+            let message = format!("`{plugin}`: on a server say the version too, NAME@VERSION");
+            return Err(Ended::error(Exit::Invalid, message));
+        };
+        let path = format!("/plugins/{name}/{version}");
+        match act {
+            "remove" => self.delete(&path)?,
+            act => self.post(&format!("{path}/{act}"), &json!({}))?,
+        };
+        let document = json!({ "$type": format!("plugin.{act}d"),
+            "plugins": [plugin] });
+        output.result(&document, || format!("{plugin}: {act} done"))
     }
 
     pub(super) fn checkpoints(

@@ -13,12 +13,14 @@ use mobula_contract::{
 };
 use serde_json::{Value as Json, json};
 
-use crate::args::{CheckpointsCommand, Command, LoginArgs, PluginCommand, RunArgs, RunsCommand};
+use crate::args::{CheckpointsCommand, Command, RunArgs, RunsCommand};
+use crate::commands::plugin::PluginCommand;
 use crate::commands::runs::prose;
 use crate::exit::{Ended, Exit};
 use crate::home;
 use crate::live::Live;
 use crate::output::{Output, to_stdout};
+use crate::serve::args::LoginArgs;
 
 /// How often a run is looked at.
 const POLL: Duration = Duration::from_millis(400);
@@ -53,7 +55,17 @@ pub(crate) fn perform(
         Command::Data(_) => not_there("data"),
         Command::Serve(_) => not_there("serve"),
         Command::Tenant(_) => not_there("tenant"),
-        Command::Plugin(PluginCommand::Build { .. }) => not_there("plugin build"),
+        Command::Pipeline(_) => not_there("pipeline"),
+        Command::Simulate(_) => not_there("simulate"),
+        Command::Plugin(
+            PluginCommand::List { .. }
+            | PluginCommand::Inspect { .. }
+            | PluginCommand::Push { .. }
+            | PluginCommand::Enable { .. }
+            | PluginCommand::Disable { .. }
+            | PluginCommand::Remove { .. },
+        ) => Some(Remote::open(server, home).and_then(|remote| remote.perform(command, output))),
+        Command::Plugin(_) => not_there("plugin new, build, check, test, run and dev"),
         Command::Checkpoints(
             CheckpointsCommand::Verify { .. }
             | CheckpointsCommand::Gc { .. }
@@ -94,13 +106,12 @@ pub(crate) fn login(args: &LoginArgs, home: Option<PathBuf>, output: Output) -> 
     }
     let part = file.with_extension("part");
     // For nobody else's eyes, from its first byte on.
-    let mut options = std::fs::OpenOptions::new();
     let write = || {
+        let mut options = std::fs::OpenOptions::new();
         let _ = std::fs::remove_file(&part);
         let mut part = options.write(true).create_new(true).mode(0o600).open(&part)?;
         part.write_all(all.to_string().as_bytes())
     };
-    let mut write = write;
     write().with_context(|| format!("cannot write {}", part.display()))?;
     std::fs::rename(&part, &file)?;
     let document = json!({ "$type": "login", "server": remote.url, "tenant": session["tenant"],
@@ -143,6 +154,11 @@ impl Remote {
 
     fn get(&self, path: &str) -> anyhow::Result<Json> {
         let request = self.agent.get(self.place(path)).header("Authorization", self.bearer());
+        self.document(request.call())
+    }
+
+    fn delete(&self, path: &str) -> anyhow::Result<Json> {
+        let request = self.agent.delete(self.place(path)).header("Authorization", self.bearer());
         self.document(request.call())
     }
 
@@ -371,6 +387,7 @@ impl Remote {
                 let empty = Pipeline {
                     name: seen["pipeline"].as_str().unwrap_or_default().to_owned(),
                     seed: 0,
+                    plugins: Vec::new(),
                     stages: Vec::new(),
                     actors: Vec::new(),
                     checkpoint: CheckpointPlan::default(),

@@ -4,9 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use mobula_contract::{
-    ActorSource, EventBody, OutputNote, Pipeline, RunEvent, RunId, StageKind, StageRef,
-};
+use mobula_contract::{EventBody, OutputNote, Pipeline, PluginPin, RunEvent, RunId, StageRef};
 use mobula_engine::{CancelHandle, Fault};
 use mobula_server::documents::{Progress, Share};
 use mobula_server::watch;
@@ -17,8 +15,8 @@ use super::lock;
 pub(super) struct LiveRun {
     pub(super) run: RunId,
     pub(super) pipeline: String,
-    /// Name and version of the plugins that it uses.
-    pub(super) plugins: BTreeSet<(String, Option<String>)>,
+    /// The components that it is bound to.
+    pub(super) pins: Vec<PluginPin>,
     pub(super) chaos: bool,
     pulse: watch::Sender<u64>,
     state: Mutex<State>,
@@ -47,20 +45,12 @@ struct Control {
 
 impl LiveRun {
     pub(super) fn new(run: RunId, pipeline: &Pipeline, chaos: bool) -> Self {
-        let of_stages = pipeline.stages.iter().filter_map(|stage| match &stage.kind {
-            StageKind::Task { plugin, version, .. } => Some((plugin.clone(), version.clone())),
-            StageKind::Method { .. } => None,
-        });
-        let of_actors = pipeline.actors.iter().filter_map(|actor| match &actor.source {
-            ActorSource::Plugin { plugin, version, .. } => Some((plugin.clone(), version.clone())),
-            ActorSource::Native { .. } => None,
-        });
         let counted = pipeline.stages.iter().filter(|stage| stage.foreach.is_none());
         let total = counted.map(|stage| u64::from(stage.repeat.unwrap_or(1))).sum();
         Self {
             run,
             pipeline: pipeline.name.clone(),
-            plugins: of_stages.chain(of_actors).collect(),
+            pins: pipeline.plugins.clone(),
             chaos,
             pulse: watch::Sender::new(0),
             state: Mutex::new(State { total, ..State::default() }),

@@ -2,6 +2,7 @@
 //! home, a catalogue and an engine of its own, so that nothing of one can be named by another.
 
 mod admin;
+pub(crate) mod args;
 mod checkpoints;
 mod graph;
 mod house;

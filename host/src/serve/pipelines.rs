@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
 
 use mobula_contract::{
-    ActorSource, Folders, Manifest, Override, Pipeline, StageKind, parse_pipeline,
+    ActorSource, Folders, Manifest, Override, Pipeline, PluginPin, StageKind, parse_pipeline,
 };
 use mobula_engine::{Fault, FaultKind};
 use mobula_server::documents as doc;
@@ -16,7 +16,7 @@ use super::HostHouse;
 use super::refuse::{of_store, refusal};
 use super::tenant::Tenant;
 use crate::check;
-use crate::exit::Exit;
+use crate::exit::{Ended, Exit};
 use crate::native;
 use crate::plugins::Catalogue;
 
@@ -154,7 +154,7 @@ pub(super) fn read(
 ) -> Answer<Pipeline> {
     let mut pipeline = parse(text, sets).map_err(Found::refusal)?;
     allow(tenant, granted, text, &mut pipeline).map_err(Found::refusal)?;
-    pin_versions(&mut pipeline, &tenant.catalogue);
+    bind(&mut pipeline, tenant).map_err(|e| refusal(&e))?;
     Ok(pipeline)
 }
 
@@ -272,23 +272,49 @@ fn line_of(text: &str, message: &str) -> Option<usize> {
     None
 }
 
-/// A plugin that is pushed later is not for runs that began before.
-fn pin_versions(pipeline: &mut Pipeline, catalogue: &Catalogue) {
-    let pin = |plugin: &str, version: &mut Option<String>| {
-        if let Ok(found) = catalogue.find(plugin, version.as_deref()) {
-            *version = Some(found.manifest().version.clone());
+/// The run is bound to the components that it begins with: each is named by its whole version, and kept.
+fn bind(pipeline: &mut Pipeline, tenant: &Tenant) -> anyhow::Result<()> {
+    let catalogue = &tenant.catalogue;
+    let mut pins = Vec::new();
+    let mut bind = |plugin: &str, version: &mut Option<String>| -> anyhow::Result<()> {
+        let found = catalogue.find(plugin, version.as_deref())?;
+        let whole = found.manifest().version.clone();
+        let pin = PluginPin {
+            name: plugin.to_owned(),
+            version: whole.clone(),
+            digest: found.digest().to_owned(),
+        };
+        *version = Some(whole);
+        if !pins.contains(&pin) {
+            pins.push(pin);
         }
+        Ok(())
     };
     for stage in &mut pipeline.stages {
         if let StageKind::Task { plugin, version, .. } = &mut stage.kind {
-            pin(plugin, version);
+            bind(plugin, version)?;
         }
     }
     for actor in &mut pipeline.actors {
         if let ActorSource::Plugin { plugin, version, .. } = &mut actor.source {
-            pin(plugin, version);
+            bind(plugin, version)?;
         }
     }
+    for wanted in &pipeline.plugins {
+        let other =
+            pins.iter().find(|pin| pin.name == wanted.name && pin.version == wanted.version);
+        if let Some(other) = other.filter(|other| other.digest != wanted.digest) {
+            let message = format!(
+                "plugin `{}` is pinned as version {} with {}, but there is {}",
+                wanted.name, wanted.version, wanted.digest, other.digest
+            );
+            return Err(Ended::error(Exit::Invalid, message));
+        }
+    }
+    let store = tenant.store().map_err(|e| anyhow::anyhow!(e.internal.unwrap_or(e.detail)))?;
+    catalogue.keep(&pins, &store)?;
+    pipeline.plugins = pins;
+    Ok(())
 }
 
 /// What a pipeline would do, as far as it can be told.

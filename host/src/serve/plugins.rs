@@ -13,6 +13,7 @@ use mobula_store::PluginRow;
 use super::refuse::{internal, of_store, refusal};
 use super::tenant::Tenant;
 use super::{HostHouse, lock};
+use crate::commands::plugin::needed;
 
 /// What was found in components, by their files and lengths: looking into one takes a while.
 #[derive(Default)]
@@ -40,8 +41,7 @@ impl HostHouse {
         }
         let live = tenant.all_live();
         for plugin in &mut plugins {
-            let uses =
-                live.iter().filter(|live| uses(&live.plugins, &plugin.name, &plugin.version));
+            let uses = live.iter().filter(|live| uses(&live.pins, &plugin.name, &plugin.version));
             plugin.used_by = uses.map(|live| live.pipeline.clone()).collect();
             plugin.used_by.sort();
             plugin.used_by.dedup();
@@ -83,7 +83,7 @@ impl HostHouse {
         let was = known.iter().find(|row| row.name == name && row.version == version);
         store.push_plugin(&name, &version, &bytes).map_err(of_store)?;
         if was.is_none() || enable {
-            store.enable_plugin(&name, &version, enable).map_err(of_store)?;
+            store.enable_plugin(&name, Some(&version), enable).map_err(of_store)?;
         }
         tenant.catalogue.refresh(&store).map_err(|e| internal(&e))?;
         drop(store);
@@ -110,7 +110,7 @@ impl HostHouse {
         if !enabled {
             unused(&tenant, name, version)?;
         }
-        store.enable_plugin(name, version, enabled).map_err(of_store)?;
+        store.enable_plugin(name, Some(version), enabled).map_err(of_store)?;
         tenant.catalogue.refresh(&store).map_err(|e| internal(&e))?;
         let act = if enabled { "plugin.enable" } else { "plugin.disable" };
         self.note(caller, act, &format!("{}/{name}@{version}", tenant.name), "");
@@ -121,9 +121,14 @@ impl HostHouse {
         let tenant = self.of(caller)?;
         let _arranging = lock(&tenant.arranging);
         let store = tenant.store()?;
-        pushed_row(&tenant, name, version)?;
+        let row = pushed_row(&tenant, name, version)?;
         unused(&tenant, name, version)?;
-        store.remove_plugin(name, version).map_err(of_store)?;
+        store.remove_plugin(name, Some(version)).map_err(of_store)?;
+        let left = store.plugins().map_err(of_store)?;
+        let needed = needed(&store).map_err(|e| internal(&e))?;
+        if !left.iter().any(|left| left.digest == row.digest) && !needed.contains(&row.digest) {
+            let _ = std::fs::remove_file(store.plugin_file(&row.digest));
+        }
         tenant.catalogue.refresh(&store).map_err(|e| internal(&e))?;
         self.note(caller, "plugin.remove", &format!("{}/{name}@{version}", tenant.name), "");
         Ok(())
@@ -257,19 +262,14 @@ fn pushed_row(tenant: &Tenant, name: &str, version: &str) -> Answer<PluginRow> {
     Err(none(name, version))
 }
 
-fn uses(
-    used: &std::collections::BTreeSet<(String, Option<String>)>,
-    name: &str,
-    version: &str,
-) -> bool {
-    let fits = |wanted: &Option<String>| wanted.as_deref().is_none_or(|wanted| wanted == version);
-    used.iter().any(|(used, wanted)| used == name && fits(wanted))
+fn uses(pins: &[mobula_contract::PluginPin], name: &str, version: &str) -> bool {
+    pins.iter().any(|pin| pin.name == name && pin.version == version)
 }
 
 /// A run keeps what it began with.
 fn unused(tenant: &Tenant, name: &str, version: &str) -> Answer<()> {
     let live = tenant.all_live();
-    match live.iter().find(|live| uses(&live.plugins, name, version)) {
+    match live.iter().find(|live| uses(&live.pins, name, version)) {
         None => Ok(()),
         Some(live) => {
             let detail = format!("run {} uses plugin {name}@{version}: wait for its end", live.run);

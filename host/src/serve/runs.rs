@@ -286,15 +286,16 @@ impl Tenant {
     fn resume(self: &Arc<Self>, row: &RunRow, places: &Quota, quota: &Quota) -> Answer<()> {
         let store = self.store()?;
         let pipeline = store.run_pipeline(&row.run).map_err(of_store)?;
+        let served = store.served(&row.run).map_err(of_store)?;
+        let chaos = served.is_some_and(|served| served.chaos);
+        let live = LiveRun::new(row.run.clone(), &pipeline, chaos);
+        let place = self.enter(live, places)?;
+        // From here on its plugins are those that it began with, also where they were disabled since.
         let found = crate::check::problems(&pipeline, &self.catalogue);
         if !found.is_empty() {
             let lines: Vec<String> = found.into_iter().map(|(_, message)| message).collect();
             return Err(Refusal::new(Why::Conflict, lines.join("\n")));
         }
-        let served = store.served(&row.run).map_err(of_store)?;
-        let chaos = served.is_some_and(|served| served.chaos);
-        let live = LiveRun::new(row.run.clone(), &pipeline, chaos);
-        let place = self.enter(live, places)?;
         let engine = self.engine(quota)?;
         store.leave_open(&row.run, true).map_err(of_store)?;
         let events = store.events(&row.run, 0).map_err(of_store)?;

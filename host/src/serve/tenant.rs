@@ -17,6 +17,7 @@ use super::stores::{Stores, Taken};
 use super::{lock, plugins};
 use crate::embed::engine_over;
 use crate::plugins::Catalogue;
+use crate::stages::HostStages;
 
 /// Runs at one time of a tenant without a quota of them: each has a handful of threads.
 pub(super) const RUNS_MAX: u32 = 64;
@@ -53,7 +54,11 @@ pub(super) struct Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        lock(&self.tenant.live).remove(&self.live.run);
+        let mut all = lock(&self.tenant.live);
+        all.remove(&self.live.run);
+        let pins: Vec<_> = all.values().flat_map(|live| live.pins.clone()).collect();
+        self.tenant.catalogue.unbind_all_but(&pins);
+        drop(all);
         self.live.beat();
         self.tenant.changed();
     }
@@ -108,7 +113,8 @@ impl Tenant {
         *held = None;
         let least = 2 * mobula_engine::PROCESS_BYTES;
         let memory = memory_bytes.map(|bytes| bytes.max(least));
-        let engine = engine_over(Arc::clone(&self.catalogue), cpus, memory);
+        let stages = HostStages { catalogue: Arc::clone(&self.catalogue), kept: None };
+        let engine = engine_over(stages, cpus, memory);
         let engine = Arc::new(engine.map_err(|e| refusal(&e))?);
         *held = Some(OwnEngine { cpus, memory_bytes, engine: Arc::clone(&engine) });
         Ok(engine)
@@ -145,6 +151,13 @@ impl Tenant {
                 "{most} runs are under way, which is the quota: wait for one to end, or cancel it"
             );
             return Err(Refusal::new(Why::Quota, detail));
+        }
+        if let Err(pin) = self.catalogue.bind(&live.pins) {
+            let detail = format!(
+                "a run under way uses another plugin {} {}: wait for its end",
+                pin.name, pin.version
+            );
+            return Err(Refusal::new(Why::Conflict, detail));
         }
         let live = Arc::new(live);
         all.insert(live.run.clone(), Arc::clone(&live));

@@ -14,6 +14,7 @@ use super::objects::{first_rows, note};
 use super::refuse::refusal;
 use super::{HostHouse, lock};
 use crate::embed::engine_over;
+use crate::stages::HostStages;
 
 /// Seconds that a sample may take.
 const TIME_MAX: Duration = Duration::from_secs(20);
@@ -72,7 +73,8 @@ impl HostHouse {
         }
         let catalogue = Arc::new(tenant.catalogue.only(plugin));
         let memory = Some(MEMORY_BYTES + mobula_engine::PROCESS_BYTES);
-        let engine = engine_over(catalogue, Some(1.0), memory).map_err(|e| refusal(&e))?;
+        let stages = HostStages { catalogue, kept: None };
+        let engine = engine_over(stages, Some(1.0), memory).map_err(|e| refusal(&e))?;
         let lines = Arc::default();
         let journal = Lines(Arc::clone(&lines));
         let session = engine.session(SessionConfig {

@@ -6,6 +6,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use serde_json::Value as Json;
 use tempfile::TempDir;
@@ -28,7 +29,7 @@ pub(crate) struct Ended {
 }
 
 impl Ended {
-    fn from_output(output: &Output) -> Self {
+    pub(crate) fn from_output(output: &Output) -> Self {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         Self {
             code: output.status.code(),
@@ -68,6 +69,17 @@ impl Mobula {
 
     pub(crate) fn run(&self, args: &[&str]) -> Ended {
         Ended::from_output(&self.command(args).output().unwrap())
+    }
+
+    /// Waits until the newest run has finished an epoch.
+    pub(crate) fn wait_for_an_epoch(&self) {
+        let trained = || {
+            let events = self.run(&["runs", "events", "last", "--json"]);
+            events.code == Some(0) && events.stdout.contains(r#""name":"train""#)
+        };
+        while !trained() {
+            std::thread::sleep(Duration::from_millis(20));
+        }
     }
 
     /// The tiny pipeline on synthetic data, with more arguments.

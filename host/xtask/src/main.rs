@@ -4,19 +4,25 @@
 
 mod arm;
 mod costs;
+mod crash;
 mod demo;
+mod languages;
 mod peers;
 mod plugins;
 mod run;
+mod stopwatch;
 mod test;
 
 use anyhow::{Result, bail};
 
 use crate::run::cargo;
 
-const USAGE: &str = "usage: cargo xtask setup | plugins | demo | test \
-    | bench core [--peers [--quick] [--json FILE]] | checkpoint [--quick] [--json FILE] [--dir DIR] | kernels | recipe [MODEL] [EPOCHS] \
-    | trainer [--peers [--quick] [--curve] [--json FILE]]";
+const USAGE: &str = "usage: cargo xtask setup | plugins | demo | test | crash-test [--release-figures] \
+    | bench core [--peers [--quick] [--json FILE]] \
+    | bench checkpoint [--quick] [--json FILE] [--dir DIR] \
+    | bench checkpoint --live [--runs N] \
+    | bench kernels | bench plugin | bench recipe [MODEL] [EPOCHS] \
+    | bench trainer [--peers [--quick] [--curve] [--json FILE]]";
 
 fn main() -> Result<()> {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -25,10 +31,13 @@ fn main() -> Result<()> {
         ["setup"] => run::setup(),
         ["plugins"] => {
             run::setup()?;
-            plugins::build()
+            plugins::build()?;
+            cargo(&["build", "--release", "-p", "mobula"])?;
+            languages::build()
         }
         ["demo"] => demo::demo(),
         ["test"] => test::test(),
+        ["crash-test", ref options @ ..] => crash::test(options),
         ["bench", "core"] => {
             plugins::build()?;
             cargo(&["bench", "--quiet", "-p", "mobula", "--bench", "core"])
@@ -36,7 +45,9 @@ fn main() -> Result<()> {
         ["bench", "core", ref options @ ..] if options.contains(&"--peers") => {
             costs::bench(options)
         }
+        ["bench", "checkpoint", "--live", ref rest @ ..] => live(rest),
         ["bench", "checkpoint", ref rest @ ..] => example("mobula-store", "bench", rest),
+        ["bench", "plugin"] => stopwatch::bench(),
         ["bench", "kernels"] => example("mobula-kernels", "layers", &[]),
         ["bench", "recipe", ref rest @ ..] => example("mobula-trainer", "recipe", rest),
         ["bench", "trainer"] => example("mobula-trainer", "bench", &[]),
@@ -45,6 +56,16 @@ fn main() -> Result<()> {
         }
         _ => bail!("{USAGE}"),
     }
+}
+
+/// Real trainings that are killed, beside their simulation.
+fn live(rest: &[&str]) -> Result<()> {
+    plugins::build()?;
+    cargo(&["build", "--release", "-p", "mobula"])?;
+    let target = run::target()?;
+    let place = |part: &str| target.join(part).display().to_string();
+    let (program, plugins) = (place("release/mobula"), place("release/plugins"));
+    example("mobula", "live", &[&[program.as_str(), plugins.as_str()], rest].concat())
 }
 
 /// An example of a crate, which measures something.

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context as _, Result, bail};
 
 use crate::run::{cargo, say, setup};
-use crate::{arm, plugins};
+use crate::{arm, languages, plugins};
 
 pub(crate) fn test() -> Result<()> {
     setup()?;
@@ -16,8 +16,11 @@ pub(crate) fn test() -> Result<()> {
     plugins::build()?;
     // One profile for everything: the sandbox's dependencies are built once.
     cargo(&["clippy", "--release", "--workspace", "--all-targets", "--", "-D", "warnings"])?;
+    let tests = ["test", "--release", "--workspace"];
+    cargo(&[&tests[..], &["--no-run"]].concat())?;
+    languages::build()?;
     let mut here = Command::new("cargo");
-    here.args(["test", "--release", "--workspace", "--no-fail-fast"]);
+    here.args(tests).arg("--no-fail-fast");
     count([Some(here), arm::tests()?].into_iter().flatten())
 }
 

@@ -28,7 +28,11 @@ pub fn expected_loss_s(rate: f64, unsaved_s: f64, unit_s: f64) -> f64 {
         // The difference of nearly equal numbers; its series is exact enough here.
         return rate * unsaved_s * (unsaved_s + unit_s) / 2.0;
     }
-    (-(-at_risk.min(SURE)).ln_1p() / rate - unsaved_s).max(0.0)
+    if at_risk >= SURE {
+        // More than any smaller work loses; the limit is infinite.
+        return 21.0 / rate;
+    }
+    (-(-at_risk).ln_1p() / rate - unsaved_s).max(0.0)
 }
 
 /// The useful seconds at which a save of `cost_s` begins to pay; infinite at rate zero.
@@ -61,6 +65,18 @@ pub fn pays_from_s(rate: f64, cost_s: f64, unit_s: f64) -> f64 {
         }
     }
     unsaved
+}
+
+/// Seconds that a job with `unsaved_s` at risk and `remaining_s` to go is expected to lose if it is never
+/// saved again: (e^{λr} − 1)(e^{λW} − 1)/λ, the difference of the two expected times, which is λ·r·W
+/// to first order.
+pub(crate) fn to_the_end_s(rate: f64, unsaved_s: f64, remaining_s: f64) -> f64 {
+    if rate <= 0.0 || unsaved_s <= 0.0 || remaining_s <= 0.0 {
+        return 0.0;
+    }
+    // Beyond e^50 it pays whatever it costs.
+    let grown = |seconds: f64| (rate * seconds).min(50.0).exp_m1();
+    grown(remaining_s) * grown(unsaved_s) / rate
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 //! Reads no clock and allocates nothing once its subjects are registered. The same inputs give the
 //! same answers.
 
-use crate::breakeven::{expected_loss_s, pays_from_s};
+use crate::breakeven::{expected_loss_s, pays_from_s, to_the_end_s};
 use crate::budget::Bucket;
 use crate::decision::{Answer, Cost, Decision, NoReason, YesReason};
 use crate::kind::PolicyKind;
@@ -20,6 +20,12 @@ const UNITS_OF_PAUSE_MAX: f64 = 10.0;
 const NOTICE_ROOM: f64 = 1.3;
 /// Beyond so many times the break-even no automatic budget refuses.
 const STARVING: f64 = 2.0;
+/// No measured time is longer: 30,000 years, whose square is still a number.
+const TIME_MAX_S: f64 = 1e12;
+/// Shorter is no time at all: a picosecond, by which one can still divide.
+const TIME_MIN_S: f64 = 1e-12;
+/// Largest share that a budget can give; it stands for no budget at all.
+const SHARE_MAX: f64 = 1e6;
 /// What must stay free on the disk beside twice the checkpoint.
 const DISK_SPARE_BYTES: u64 = 64 << 20;
 
@@ -85,6 +91,8 @@ pub struct Controller {
     pub(crate) last_s: Option<f64>,
     /// Measured costs against those that the probe foretold.
     pub(crate) probe_shown: Mean,
+    /// Expected costs of outputs, saved or not.
+    pub(crate) outputs_s: Mean,
     pub(crate) dropped: u64,
     pub(crate) learned: Option<Learned>,
 }
@@ -102,6 +110,7 @@ impl Controller {
         let basic = ThresholdConfig::default();
         let start = learned.as_ref().map_or(basic.threshold, |l| l.threshold_from(basic.threshold));
         let overhead = config.overhead.filter(|share| share.is_finite() && *share >= 0.0);
+        let overhead = overhead.map(|share| share.min(SHARE_MAX));
         Self {
             config: Config { overhead, ..config },
             subjects: Vec::new(),
@@ -111,6 +120,7 @@ impl Controller {
             longest_s: LONGEST_FIRST_S,
             last_s: None,
             probe_shown: Mean::default(),
+            outputs_s: Mean::default(),
             dropped: 0,
             learned,
         }
@@ -134,7 +144,7 @@ impl Controller {
     /// probe and the bytes.
     pub fn expect(&mut self, id: SubjectId, guess: Cost) {
         let numbers = [guess.blocking_s, guess.background_s, guess.slowdown];
-        if numbers.iter().all(|x| x.is_finite() && *x >= 0.0) {
+        if numbers.iter().all(|x| (0.0..=TIME_MAX_S).contains(x)) {
             self.at_mut(id).guess = Some(Cost { slowdown: guess.slowdown.min(1.0), ..guess });
         } else {
             self.dropped += 1;
@@ -180,17 +190,18 @@ impl Controller {
         &mut self.subjects[id.0 as usize]
     }
 
-    /// A number that must be a measurement: finite and not negative. Others are dropped and counted.
+    /// A number that must be a measurement: not negative, and no longer than time is. Others are dropped
+    /// and counted.
     pub(crate) fn measured(&mut self, value: f64) -> Option<f64> {
-        let good = value.is_finite() && value >= 0.0;
+        let good = (0.0..=TIME_MAX_S).contains(&value);
         self.dropped += u64::from(!good);
-        good.then_some(value)
+        good.then_some(if value < TIME_MIN_S { 0.0 } else { value })
     }
 
     /// Up-time since it was last told the time. `unit_s` is the least that has passed if this is the
     /// first time, or the first after a failure.
     pub(crate) fn tick(&mut self, now_s: f64, unit_s: f64) {
-        if !now_s.is_finite() {
+        if now_s.is_nan() || now_s.abs() > TIME_MAX_S {
             self.dropped += 1;
             return;
         }
@@ -221,7 +232,7 @@ impl Controller {
         let unsaved_s = (unsaved_s - self.at(id).slowed_s).max(0.0);
         let terms = self.terms(id, runtime_s, unsaved_s, seen.bytes);
         let answer = self.answer_state(id, seen, &terms);
-        self.conclude(id, answer, &terms, unsaved_s)
+        self.conclude(id, answer, &terms)
     }
 
     /// The numbers that all rules of a state share.
@@ -259,7 +270,18 @@ impl Controller {
             PolicyKind::Never => (0.0, 1.0, f64::NAN),
         };
         let expected_loss_s = expected_loss_s(rate.mean, unsaved_s, unit_s);
-        Terms { runtime_s, unit_s, cost, charge_s, rate, ratio, threshold, more_s, expected_loss_s }
+        Terms {
+            runtime_s,
+            unsaved_s,
+            unit_s,
+            cost,
+            charge_s,
+            rate,
+            ratio,
+            threshold,
+            more_s,
+            expected_loss_s,
+        }
     }
 
     /// The rules in their order; the first that binds gives the reason.
@@ -305,7 +327,9 @@ impl Controller {
             }
             if let Some(remaining_s) = seen.remaining_s.filter(|s| s.is_finite())
                 && (remaining_s <= 0.0
-                    || kind == PolicyKind::Adaptive && !pays_to_the_end(terms, seen, remaining_s))
+                    || kind == PolicyKind::Adaptive
+                        && to_the_end_s(terms.rate.mean, terms.unsaved_s, remaining_s)
+                            < terms.charge_s)
             {
                 return Answer::No(NoReason::NearlyDone);
             }
@@ -360,13 +384,7 @@ impl Controller {
     }
 
     /// Enters the answer, and puts the decision together.
-    pub(crate) fn conclude(
-        &mut self,
-        id: SubjectId,
-        answer: Answer,
-        terms: &Terms,
-        unsaved_s: f64,
-    ) -> Decision {
+    pub(crate) fn conclude(&mut self, id: SubjectId, answer: Answer, terms: &Terms) -> Decision {
         if matches!(answer, Answer::Yes(_)) {
             let free = self.bucket.take(terms.charge_s);
             self.at_mut(id).begin_save(terms.charge_s, free);
@@ -391,7 +409,7 @@ impl Controller {
             policy: self.config.kind,
             answer,
             runtime_s: terms.runtime_s,
-            unsaved_s,
+            unsaved_s: terms.unsaved_s,
             ratio: terms.ratio,
             threshold: terms.threshold,
             rate: terms.rate,
@@ -407,6 +425,7 @@ impl Controller {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Terms {
     pub(crate) runtime_s: f64,
+    pub(crate) unsaved_s: f64,
     pub(crate) unit_s: f64,
     pub(crate) cost: Cost,
     pub(crate) charge_s: f64,
@@ -416,11 +435,6 @@ pub(crate) struct Terms {
     /// Useful seconds until the threshold is reached; NaN where that cannot be told.
     pub(crate) more_s: f64,
     pub(crate) expected_loss_s: f64,
-}
-
-/// Whether what is left of the job is long enough to need the save at all.
-fn pays_to_the_end(terms: &Terms, seen: &StateSeen, remaining_s: f64) -> bool {
-    seen.unsaved_s * -(-terms.rate.mean * remaining_s).exp_m1() >= terms.charge_s
 }
 
 #[expect(clippy::cast_precision_loss, reason = "costs follow the size to three digits at best")]

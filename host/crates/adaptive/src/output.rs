@@ -12,6 +12,9 @@ const REUSED_FIRST: f64 = 1.0;
 /// among so many askings.
 const ASKED_FIRST: f64 = 10.0;
 
+/// How much of the difference to the usual cost of outputs counts beside the cost itself, in a chain.
+const AGAINST_USUAL: f64 = 0.5;
+
 /// What an output is for.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Use {
@@ -71,6 +74,7 @@ impl Controller {
         let unit_s = subject.unit.get().unwrap_or(runtime_s);
         let mut terms = Terms {
             runtime_s,
+            unsaved_s: lineage_s,
             unit_s,
             cost,
             charge_s,
@@ -83,7 +87,11 @@ impl Controller {
         let mut pays = true;
         match (self.config.kind, seen.used) {
             (PolicyKind::Adaptive, Use::Chain) => {
-                let from_s = subject.factor * pays_from_s(rate.mean, charge_s, unit_s);
+                // The next output may be cheaper to save than this one, or dearer: count the half of it.
+                let usual_s = self.outputs_s.get().unwrap_or(charge_s);
+                let against_s = charge_s + AGAINST_USUAL * (charge_s - usual_s);
+                let against_s = against_s.max(charge_s / 4.0);
+                let from_s = subject.factor * pays_from_s(rate.mean, against_s, unit_s);
                 terms.threshold = from_s / self.longest_s;
                 terms.more_s = from_s - lineage_s;
             }
@@ -112,8 +120,9 @@ impl Controller {
             (PolicyKind::Always, _) => (terms.ratio, terms.threshold) = (1.0, 0.0),
             (PolicyKind::Never, _) => (terms.ratio, terms.threshold) = (0.0, 1.0),
         }
+        self.outputs_s.add(charge_s);
         let answer = self.answer_output(id, seen, &terms, lineage_s, pays);
-        self.conclude(id, answer, &terms, lineage_s)
+        self.conclude(id, answer, &terms)
     }
 
     fn answer_output(

@@ -7,7 +7,7 @@ const WEIGHT: f64 = 0.3;
 /// Background slow-down before any was measured.
 const SLOWDOWN_FIRST: f64 = 0.4;
 /// A save that was never measured is taken to cost this much more than was guessed.
-const CAUTION: f64 = 1.5;
+const CAUTION: f64 = 1.2;
 /// The guess where nothing is known: a memory copy of a few megabytes, with room, in seconds.
 const COST_FIRST_S: f64 = 0.01;
 /// From this ratio of sizes on the cost of a state follows the bytes instead of the mean; that of

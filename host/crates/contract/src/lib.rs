@@ -12,6 +12,7 @@ mod pipeline;
 mod pipeline_file;
 mod pipeline_graph;
 mod pipeline_node;
+mod pipeline_pins;
 mod quota;
 mod report;
 mod report_fold;
@@ -33,6 +34,7 @@ pub use pipeline::{
 pub use pipeline_file::{
     Folders, Override, PipelineErrors, Problem, UNITS_MAX, parse_bytes, parse_pipeline,
 };
+pub use pipeline_pins::PluginPin;
 pub use quota::Quota;
 pub use report::{
     AccountReport, ActorReport, CheckpointReport, CostReport, DecisionDetail, DecisionReport,

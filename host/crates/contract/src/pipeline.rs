@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
 
 use crate::call::FailureKind;
+use crate::pipeline_pins::PluginPin;
 
 /// Attempts after the first that a task gets, and restarts that an actor gets, unless said otherwise.
 pub const RETRIES_DEFAULT: u32 = 3;
@@ -27,6 +28,9 @@ pub struct Pipeline {
     pub actors: Vec<ActorSpec>,
     /// When to save.
     pub checkpoint: CheckpointPlan,
+    /// The components that it is bound to; in a run that began, all of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub plugins: Vec<PluginPin>,
 }
 
 /// A stage.

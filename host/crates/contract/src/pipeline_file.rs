@@ -14,6 +14,7 @@ use crate::pipeline_graph::check_graph;
 use crate::pipeline_node::{
     Found, Node, TableReader, Tree, natural, object, positive_f64, positive_u32, string,
 };
+use crate::pipeline_pins::read_pin;
 
 /// Stages that a pipeline may have, repetitions counted: keeps a typing error from filling memory.
 pub const UNITS_MAX: u64 = 1_000_000;
@@ -145,6 +146,7 @@ fn read_root(root: &Node, folders: Folders<'_>, problems: &mut Vec<Found>) -> Pi
     let (name, seed) = read_head(reader.get("pipeline"), problems);
     let stage_nodes = array(reader.get("stage"), "stage", problems);
     let actor_nodes = array(reader.get("actor"), "actor", problems);
+    let pin_nodes = array(reader.get("plugin"), "plugin", problems);
     let checkpoint = reader
         .get("checkpoint")
         .map_or_else(CheckpointPlan::default, |node| read_checkpoint(node, problems));
@@ -153,11 +155,12 @@ fn read_root(root: &Node, folders: Folders<'_>, problems: &mut Vec<Found>) -> Pi
         stage_nodes.iter().map(|node| read_stage(node, folders, problems)).collect();
     let actors: Vec<ActorSpec> =
         actor_nodes.iter().map(|node| read_actor(node, folders, problems)).collect();
+    let plugins = pin_nodes.iter().filter_map(|node| read_pin(node, problems)).collect();
     if stages.is_empty() {
         let message = "the pipeline has no [[stage]]".to_owned();
         problems.push(Found { offset: Some(0), message });
     }
-    let pipeline = Pipeline { name, seed, stages, actors, checkpoint };
+    let pipeline = Pipeline { name, seed, stages, actors, checkpoint, plugins };
     check_graph(&pipeline, stage_nodes, actor_nodes, problems);
     pipeline
 }

@@ -129,9 +129,9 @@ pub trait Policy: Send {
     fn saved(&mut self, saved: Saved<'_>);
     /// A save came to nothing after so many seconds, such as when the disk is full.
     fn save_failed(&mut self, of: Subject<'_>, spent_s: f64);
-    /// A save gave way to a newer one, or its actor was lost before it was taken.
+    /// A save gave way to a newer one. Those of an actor that is lost are part of the loss.
     fn save_dropped(&mut self, of: Subject<'_>);
-    /// Enters a failure.
+    /// Enters a failure, when it happens.
     fn lost(&mut self, lost: Lost<'_>);
     /// Learns from a failure, once it is over.
     fn restored(&mut self, restored: Restored<'_>) -> Learned;

@@ -160,6 +160,15 @@ fn measure(source: &[u8], label: &str) -> Result<(), SandboxError> {
     Ok(())
 }
 
+/// Whether a trap in this component can name file and line.
+#[must_use]
+pub fn has_debug_info(component: &[u8]) -> bool {
+    let mut sections = Parser::new(0).parse_all(component).map_while(Result::ok);
+    sections.any(|section| {
+        matches!(section, Payload::CustomSection(section) if section.name() == ".debug_line")
+    })
+}
+
 /// The machine code that the compiler's process makes, or what it died of.
 fn in_child(compiler: &Compiler, source: &[u8]) -> Result<Vec<u8>, String> {
     let threads = std::thread::available_parallelism().map_or(1, |n| n.get().min(THREADS_MAX));

@@ -6,7 +6,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use wasmtime::component::Linker;
-use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
+use wasmtime::{
+    Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig,
+    WasmBacktraceDetails,
+};
 
 use crate::bindings::{Plugin as World, PluginPre};
 use crate::cache::Cache;
@@ -172,7 +175,9 @@ pub(crate) fn compiling() -> Config {
         .epoch_interruption(true)
         .concurrency_support(false)
         .wasm_relaxed_simd(false)
-        .max_wasm_stack(STACK_BYTES);
+        .max_wasm_stack(STACK_BYTES)
+        // Where a component has debug information, a trap names the file and the line.
+        .wasm_backtrace_details(WasmBacktraceDetails::Enable);
     config
 }
 

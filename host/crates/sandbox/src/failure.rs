@@ -3,7 +3,7 @@
 
 use mobula_contract::{Failure, FailureKind};
 use wasmtime::component::ResourceTableError;
-use wasmtime::{PoolConcurrencyLimitError, Trap, WasmBacktrace};
+use wasmtime::{FrameInfo, PoolConcurrencyLimitError, Trap, WasmBacktrace};
 
 use crate::limits::{INSTANCES, Limits, STACK_BYTES, Stop, size};
 use crate::logs::Logs;
@@ -57,17 +57,60 @@ fn trap_message(error: &wasmtime::Error, root: &str, place: &str, logs: &Logs) -
     };
     let mut message = format!("trap in {place}: {what}");
     if let Some(trace) = error.downcast_ref::<WasmBacktrace>() {
-        let names = trace.frames().iter().filter_map(|frame| frame.func_name());
-        let names: Vec<&str> = names.filter(|name| !is_machinery(name)).take(FRAMES).collect();
+        let names: Vec<String> = trace.frames().iter().flat_map(places).take(FRAMES).collect();
         if !names.is_empty() {
             message += &format!("; in {}", clean(&names.join(" < ")));
         }
     }
-    let last = logs.tail();
+    let mut last = logs.tail();
+    last.retain(|line| {
+        !line.trim().is_empty() && !line.starts_with("note: run with `RUST_BACKTRACE")
+    });
     if !last.is_empty() {
         message += &format!("; last lines: {}", last.join(" | "));
     }
     message
+}
+
+/// The functions of a frame, the innermost first, with file and line where the component knows them.
+fn places(frame: &FrameInfo) -> Vec<String> {
+    let symbols = frame.symbols().iter().filter_map(|symbol| {
+        let name = demangled(symbol.name()?);
+        let (file, line) = (symbol.file()?, symbol.line()?);
+        (!is_machinery(&name) && !is_foreign(file)).then(|| format!("{name} ({file}:{line})"))
+    });
+    let symbols: Vec<String> = symbols.collect();
+    if !symbols.is_empty() {
+        return symbols;
+    }
+    let name = frame.func_name().map(demangled);
+    name.filter(|name| !is_machinery(name) && !is_library(name)).into_iter().collect()
+}
+
+/// A function's name as its author wrote it.
+fn demangled(name: &str) -> String {
+    format!("{:#}", rustc_demangle::demangle(name))
+}
+
+/// Sources of the language and of libraries: what went wrong is where they were called.
+fn is_foreign(file: &str) -> bool {
+    [
+        "/rustc/",
+        "/sdk/src/",
+        "/guest-sdk/src/",
+        "/library/core/",
+        "/library/std/",
+        "/library/alloc/",
+        "/registry/src/",
+    ]
+    .iter()
+    .any(|part| file.contains(part))
+}
+
+/// Functions of the language's own libraries.
+fn is_library(name: &str) -> bool {
+    let name = name.trim_start_matches('<');
+    ["core::", "std::", "alloc::", "__"].iter().any(|part| name.starts_with(part))
 }
 
 /// Frames of the panic itself, which say nothing of where it began.
@@ -80,6 +123,11 @@ fn is_machinery(name: &str) -> bool {
         "rust_panic",
         "abort",
         "alloc::raw_vec",
+        // Between the component's exports and the author's functions.
+        "mobula_guest::",
+        "export_method_",
+        "mobula:plugin/",
+        "_cabi",
     ]
     .iter()
     .any(|part| name.contains(part))

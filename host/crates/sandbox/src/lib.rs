@@ -24,7 +24,7 @@ mod values;
 mod world;
 
 pub use actor::Actor;
-pub use compile::{Compiler, compile_child};
+pub use compile::{Compiler, compile_child, has_debug_info};
 pub use engine::{Sandbox, SandboxConfig};
 pub use error::SandboxError;
 pub use limits::{

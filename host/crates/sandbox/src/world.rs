@@ -7,6 +7,8 @@ use wasmtime::component::Component;
 const PACKAGE: &str = "mobula:plugin/";
 const VERSION: &str = "0.1.0";
 const IMPORTS: [&str; 5] = ["types", "tensors", "values", "context", "stream"];
+/// What of WASI 0.2 is there; it has no HTTP, which nothing grants.
+const WASI: [&str; 6] = ["cli/", "clocks/", "filesystem/", "io/", "random/", "sockets/"];
 const EXPORTS: [&str; 3] = ["meta", "task", "actor"];
 
 /// Names of a component's imports.
@@ -22,7 +24,13 @@ pub(crate) fn exports(component: &Component, engine: &Engine) -> Vec<String> {
 /// What does not fit, one sentence each; empty when all does.
 pub(crate) fn differences(imports: &[String], exports: &[String]) -> Vec<String> {
     let mut found = Vec::new();
-    for import in imports.iter().filter(|import| !import.starts_with("wasi:")) {
+    for import in imports {
+        if let Some(rest) = import.strip_prefix("wasi:") {
+            if !WASI.iter().any(|package| rest.starts_with(package)) || !rest.contains("@0.2.") {
+                found.push(format!("it imports {import}, which this host does not have"));
+            }
+            continue;
+        }
         match ours(import) {
             Some((name, version)) if IMPORTS.contains(&name) => {
                 if !compatible(version) {

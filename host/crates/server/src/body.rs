@@ -144,7 +144,7 @@ pub(crate) async fn to_file(
             let Ok(bytes) = frame.into_data() else { continue };
             sum += bytes.len() as u64;
             if sum > bytes_max {
-                return Ok(None);
+                return Ok::<Option<u64>, Refused>(None);
             }
             file.write_all(&bytes).await.map_err(broken)?;
         }

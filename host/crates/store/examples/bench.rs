@@ -1,8 +1,10 @@
-//! How fast checkpoints are written and read, beside raw files of the same bytes in the same folder: in turns, since
+//! How fast checkpoints are written and read, beside raw files of the same bytes in the same folder:
+//! in turns, since
 //! a disk is never twice the same. `cargo xtask bench checkpoint` runs it.
 //!
 //! Raw is a new file, written in pieces of 1 MiB and made durable with `fdatasync`; a restore is set beside
-//! the slower of reading that file and hashing its bytes. The log is moved into the database between the saves, as
+//! the slower of reading that file and hashing its bytes. The log is moved into the database between
+//! the saves, as
 //! the thread for it does in a run; how long that takes is told too.
 
 #![expect(clippy::print_stdout, reason = "its table is what it is for")]

@@ -1,4 +1,5 @@
-//! Files of long checkpoints: `blobs/ab/<hash>`, one a chunk, written before the row that names it and removed
+//! Files of long checkpoints: `blobs/ab/<hash>`, one a chunk, written before the row that names it and
+//! removed
 //! after it. What no row names is an orphan: of a save that never ended, or of a removal that could
 //! not be done yet.
 

@@ -456,8 +456,9 @@ pub(crate) fn of_subject(
         Subject::Actor(actor) => (Some(actor), "", 0),
         Subject::Output(stage, index) => (None, stage, index),
     };
+    // Without the index: there are few, and damage to it would hide those that are good.
     let query = format!(
-        "{COLUMNS} WHERE run = ?1 AND actor IS ?2
+        "{COLUMNS} NOT INDEXED WHERE run = ?1 AND actor IS ?2
          AND (?2 IS NOT NULL OR (stage = ?3 AND stage_index = ?4)) ORDER BY number DESC"
     );
     rows(db, &query, params![run.as_str(), actor, stage, index], read)

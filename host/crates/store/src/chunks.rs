@@ -1,6 +1,7 @@
 //! Chunks: how bytes are cut, hashed, and kept once. Knows nothing of what they are.
 //!
-//! A chunk's hash is that of its subtree in the BLAKE3 tree of the whole, so that the digest of all bytes comes
+//! A chunk's hash is that of its subtree in the BLAKE3 tree of the whole, so that the digest of all
+//! bytes comes
 //! of the hashes of the chunks, and each byte is hashed once. Chunks are equal when their bytes and
 //! their places are.
 
@@ -23,7 +24,8 @@ pub(crate) const CHUNK_BYTES: usize = 1 << 20;
 
 pub(crate) type Hash = [u8; 32];
 
-/// The hashes of the chunks of some bytes, in order. All chunks but the last have the same length, which is a
+/// The hashes of the chunks of some bytes, in order. All chunks but the last have the same length,
+/// which is a
 /// power of two.
 #[derive(Debug, Default)]
 pub(crate) struct Tree {
@@ -100,7 +102,8 @@ fn hashed(offset: u64, chunk: &[u8]) -> Hasher {
     hasher
 }
 
-/// Cuts bytes into chunks of `size`, and has each kept when its hash is known. Another thread hashes from the end
+/// Cuts bytes into chunks of `size`, and has each kept when its hash is known. Another thread hashes
+/// from the end
 /// meanwhile, so that the two meet somewhere, and neither waits for the other to be given a processor.
 pub(crate) fn cut<E>(
     bytes: &[u8],

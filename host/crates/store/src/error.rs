@@ -157,7 +157,8 @@ impl Trouble {
         }
     }
 
-    /// Whether the disk failed, so that what a connection holds of it is not to be believed. A full disk is no
+    /// Whether the disk failed, so that what a connection holds of it is not to be believed. A full
+    /// disk is no
     /// such failure: what did not fit was taken back.
     pub(crate) fn is_of_disk(&self) -> bool {
         use rusqlite::ErrorCode::{CannotOpen, SystemIoFailure};

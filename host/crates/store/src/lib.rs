@@ -1,8 +1,10 @@
-//! Durable state in sqlite: runs, their events, checkpoints, plugins, and what controllers learned. Safe against
+//! Durable state in sqlite: runs, their events, checkpoints, plugins, and what controllers learned.
+//! Safe against
 //! the death of the process at any instant, and against damage; the only crate that writes what must
 //! outlive the process.
 //!
-//! Synchronous, and usable without the rest of the house. A [`Store`] is one connection; any number of them, in
+//! Synchronous, and usable without the rest of the house. A [`Store`] is one connection; any number of
+//! them, in
 //! any number of processes, may have one home folder.
 
 mod blobs;

@@ -1,4 +1,5 @@
-//! How checkpoints are read: every chunk and the root are checked, and what does not prove good is set aside, with
+//! How checkpoints are read: every chunk and the root are checked, and what does not prove good is set
+//! aside, with
 //! the reason, while the next older one is tried.
 
 use std::collections::BTreeMap;
@@ -79,8 +80,12 @@ impl Store {
                 }
                 // Dropped by another process since it was listed: something newer is there.
                 Err(StoreError::NotFound { .. }) => {}
-                // Its part of the disk cannot be read now; an older one may lie elsewhere.
-                Err(e @ (StoreError::Io { .. } | StoreError::Sqlite { .. })) => {
+                // Its part of the disk cannot be read now, or is damaged; an older one may lie elsewhere.
+                Err(
+                    e @ (StoreError::Io { .. }
+                    | StoreError::Sqlite { .. }
+                    | StoreError::Corrupt { .. }),
+                ) => {
                     newest.set_aside.push(SetAside { id: row.id, reason: e.to_string() });
                 }
                 Err(e) => return Err(e),

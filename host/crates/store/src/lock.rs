@@ -2,10 +2,12 @@
 //! process dies.
 //!
 //! - `locks/<run>`: one process works on a run.
-//! - `locks/writing`: one process changes the database; the others queue here, since SQLite itself would have
+//! - `locks/writing`: one process changes the database; the others queue here, since SQLite itself
+//!   would have
 //!   them ask again and again, and give up after a while. Who empties the log or shrinks the
 //!   database takes it too.
-//! - `locks/blobs`: shared by those who write files of checkpoints, from the first file to the commit, and by
+//! - `locks/blobs`: shared by those who write files of checkpoints, from the first file to the commit,
+//!   and by
 //!   those who read some; exclusive for those who remove files that no row names.
 //!
 //! Whoever needs both takes `blobs` before `writing`.

@@ -80,7 +80,7 @@ CREATE TABLE chunk (
 CREATE TABLE piece (                -- which chunks make a checkpoint
     checkpoint TEXT NOT NULL REFERENCES checkpoint(id) ON DELETE CASCADE,
     number INTEGER NOT NULL,
-    chunk INTEGER NOT NULL,         -- not REFERENCES: checking it has SQLite keep all pages of a chunk that goes
+    chunk INTEGER NOT NULL,         -- no REFERENCES: it costs much when a chunk goes
     PRIMARY KEY (checkpoint, number)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX piece_of_chunk ON piece (chunk);

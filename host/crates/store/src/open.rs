@@ -1,4 +1,5 @@
-//! The database as a whole: how it is opened and set, who may write to it, and what happens after an error of
+//! The database as a whole: how it is opened and set, who may write to it, and what happens after an
+//! error of
 //! the disk. What is in it is the business of the other modules.
 
 use std::cell::{Cell, RefCell};
@@ -16,7 +17,8 @@ use crate::migrate;
 pub(crate) const BUSY: Duration = Duration::from_secs(30);
 /// How often the lock is tried that SQLite itself does not wait for.
 pub(crate) const BUSY_POLL: Duration = Duration::from_millis(2);
-/// Bytes of a page: a checkpoint is written 2.5 times as fast as with 4096 (`cargo xtask bench checkpoint`).
+/// Bytes of a page: a checkpoint is written 2.5 times as fast as with 4096 (`cargo xtask bench
+/// checkpoint`).
 pub(crate) const PAGE_BYTES: i64 = 65_536;
 /// SQLite before this one could lose a commit that it had acknowledged, when a second connection moved the
 /// write-ahead log into the database at the wrong instant.
@@ -141,9 +143,11 @@ impl Store {
                 return Err(StoreError::Newer { file, found, known }.into());
             }
             // These two say what a new database becomes, and have to come before the journal, whose
-            // setting makes it.
-            db.pragma_update(None, "page_size", PAGE_BYTES)?;
-            db.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
+            // setting makes it. In one that is there they would be a change, outside of any turn.
+            if pragma::<i64>(&db, "page_count")? == 0 {
+                db.pragma_update(None, "page_size", PAGE_BYTES)?;
+                db.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
+            }
             settle_journal(&db)?;
             // FULL: what was said to be durable is on the disk even if the power fails. The log is moved
             // into the database by `tend`, never within a save. The cache bounds what a save takes of
@@ -308,15 +312,31 @@ fn limit_pages(db: &Connection, pages: i64) -> rusqlite::Result<()> {
 pub(crate) fn settle_journal(db: &Connection) -> rusqlite::Result<()> {
     let until = Instant::now() + BUSY;
     loop {
-        match db.execute_batch("PRAGMA journal_mode = WAL") {
+        match journal_of(db) {
+            Ok(mode) if mode == "wal" => return Ok(()),
+            Ok(mode) => {
+                return Err(rusqlite::Error::SqliteFailure(
+                    rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_IOERR),
+                    Some(format!("its journal cannot be made a write-ahead log, but is `{mode}`")),
+                ));
+            }
             Err(rusqlite::Error::SqliteFailure(error, _))
                 if error.code == rusqlite::ErrorCode::DatabaseBusy && Instant::now() < until =>
             {
                 std::thread::sleep(BUSY_POLL);
             }
-            other => return other,
+            Err(e) => return Err(e),
         }
     }
+}
+
+/// Asks for a write-ahead log. SQLite answers, and only then does what it said: who does not ask on is not
+/// told that it failed, and works with a journal whose last commit a power failure may undo.
+fn journal_of(db: &Connection) -> rusqlite::Result<String> {
+    let mut statement = db.prepare("PRAGMA journal_mode = WAL")?;
+    let mut answer = statement.query([])?;
+    while answer.next()?.is_some() {}
+    pragma(db, "journal_mode")
 }
 
 pub(crate) fn now_ms() -> u64 {

@@ -7,7 +7,7 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 use serde::Serialize;
 
 use crate::error::StoreError;
-use crate::open::{Store, now_ms};
+use crate::open::{Store, now_ms, rows};
 
 /// A plugin that was pushed.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -47,6 +47,18 @@ impl Store {
             let (name, version) = (name.to_owned(), version.to_owned());
             return Err(StoreError::PluginExists { name, version });
         }
+        self.keep_component(component)?;
+        let query = "INSERT OR IGNORE INTO plugin (name, version, digest, size, pushed_ms)
+            VALUES (?1, ?2, ?3, ?4, ?5)";
+        let size = (component.len() as u64).cast_signed();
+        let values = params![name, version, digest, size, now_ms().cast_signed()];
+        self.write(|db| Ok(db.execute(query, values)?))?;
+        Ok(digest)
+    }
+
+    /// Keeps a component without a name, for a run that began with it; gives its digest.
+    pub fn keep_component(&self, component: &[u8]) -> Result<String, StoreError> {
+        let digest = format!("blake3:{}", blake3::hash(component).to_hex());
         let path = self.plugin_file(&digest);
         let folder = self.home.join("plugins");
         let write = || {
@@ -58,12 +70,31 @@ impl Store {
             Ok(())
         };
         write().map_err(StoreError::io(&path))?;
-        let query = "INSERT OR IGNORE INTO plugin (name, version, digest, size, pushed_ms)
-            VALUES (?1, ?2, ?3, ?4, ?5)";
-        let size = (component.len() as u64).cast_signed();
-        let values = params![name, version, digest, size, now_ms().cast_signed()];
-        self.write(|db| Ok(db.execute(query, values)?))?;
         Ok(digest)
+    }
+
+    /// Shows or hides a plugin, of all versions where none is said; gives those that there are.
+    pub fn enable_plugin(
+        &self,
+        name: &str,
+        version: Option<&str>,
+        enabled: bool,
+    ) -> Result<Vec<String>, StoreError> {
+        let query = "UPDATE plugin SET enabled = ?3
+            WHERE name = ?1 AND (?2 IS NULL OR version = ?2) RETURNING name || '@' || version";
+        self.write(|db| Ok(rows(db, query, params![name, version, enabled], |row| row.get(0))?))
+    }
+
+    /// Forgets a plugin, of all versions where none is said; gives those that there were. The components
+    /// stay: whether a run still needs them, the caller knows.
+    pub fn remove_plugin(
+        &self,
+        name: &str,
+        version: Option<&str>,
+    ) -> Result<Vec<String>, StoreError> {
+        let query = "DELETE FROM plugin
+            WHERE name = ?1 AND (?2 IS NULL OR version = ?2) RETURNING name || '@' || version";
+        self.write(|db| Ok(rows(db, query, params![name, version], |row| row.get(0))?))
     }
 
     /// All pushed plugins, by name, the newest push of each first.
@@ -82,48 +113,10 @@ impl Store {
         })
     }
 
-    /// Lets pipelines use a plugin, or not.
-    pub fn enable_plugin(
-        &self,
-        name: &str,
-        version: &str,
-        enabled: bool,
-    ) -> Result<(), StoreError> {
-        let query = "UPDATE plugin SET enabled = ?3 WHERE name = ?1 AND version = ?2";
-        self.write(|db| match db.execute(query, params![name, version, enabled])? {
-            0 => Err(none(name, version).into()),
-            _ => Ok(()),
-        })
-    }
-
-    /// Forgets a plugin, and its component where no other has the same.
-    pub fn remove_plugin(&self, name: &str, version: &str) -> Result<(), StoreError> {
-        let unneeded: Option<String> = self.write(|db| {
-            let query = "DELETE FROM plugin WHERE name = ?1 AND version = ?2 RETURNING digest";
-            let digest: Option<String> =
-                db.query_row(query, [name, version], |row| row.get(0)).optional()?;
-            let digest = digest.ok_or_else(|| none(name, version))?;
-            let query = "SELECT COUNT(*) FROM plugin WHERE digest = ?1";
-            let others: i64 = db.query_row(query, [&digest], |row| row.get(0))?;
-            Ok((others == 0).then_some(digest))
-        })?;
-        let Some(digest) = unneeded else { return Ok(()) };
-        let path = self.plugin_file(&digest);
-        match std::fs::remove_file(&path) {
-            Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(StoreError::io(&path)(e)),
-            _ => Ok(()),
-        }
-    }
-
     /// Where the component of this digest is kept.
     #[must_use]
     pub fn plugin_file(&self, digest: &str) -> PathBuf {
         let name = digest.strip_prefix("blake3:").unwrap_or(digest);
         self.home.join("plugins").join(format!("{name}.wasm"))
     }
-}
-
-fn none(name: &str, version: &str) -> StoreError {
-    let (what, id) = ("plugin", format!("{name}@{version}"));
-    StoreError::NotFound { what, id, hint: "`mobula plugin list` shows those there are" }
 }

@@ -1,4 +1,5 @@
-//! Which checkpoints stay. What a run that can be resumed needs is never dropped: the newest good one of each
+//! Which checkpoints stay. What a run that can be resumed needs is never dropped: the newest good one
+//! of each
 //! actor, and the output of each task.
 
 use std::collections::BTreeMap;
@@ -135,7 +136,8 @@ impl Store {
         self.remove_leftovers()
     }
 
-    /// Drops the checkpoints of runs that succeeded, but for the newest and the best of each actor and those
+    /// Drops the checkpoints of runs that succeeded, but for the newest and the best of each actor and
+    /// those
     /// pinned, and the damaged ones of all; gives the space back to the disk. With `dry_run` nothing
     /// is changed.
     pub fn collect(&self, dry_run: bool) -> Result<Collected, StoreError> {

@@ -1,6 +1,7 @@
 //! The write-ahead log: moved into the database when nobody waits for it, and never longer than its bound.
 //!
-//! A save writes to the log alone. Once the log is moved, the next save begins it anew, in blocks of the disk
+//! A save writes to the log alone. Once the log is moved, the next save begins it anew, in blocks of
+//! the disk
 //! that are there already, which is twice as fast as a longer file.
 
 use std::path::Path;
@@ -17,7 +18,8 @@ use crate::open::{OpenOptions, Store, move_log, pragma};
 pub const LOG_BYTES_MAX: u64 = 128 << 20;
 /// Beside the bytes of a checkpoint: rows, inner pages, and events of others.
 const LOG_BYTES_SPARE: u64 = 8 << 20;
-/// From here on the log is moved in a pause. A shorter one is not worth it: the save that begins the log anew
+/// From here on the log is moved in a pause. A shorter one is not worth it: the save that begins the
+/// log anew
 /// has to make its beginning durable first.
 const LOG_BYTES_WORTH: u64 = 16 << 20;
 /// From here on the log is moved although saves follow each other without a pause.

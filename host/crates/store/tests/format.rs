@@ -1,5 +1,7 @@
 //! The format: databases of earlier versions, sizes, sharing of chunks, files of long checkpoints.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
+
 use std::fs;
 use std::path::Path;
 

@@ -1,5 +1,7 @@
 //! The store against a small model of it, with random operations; a failure names its seed.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
+
 use std::collections::BTreeMap;
 
 use mobula_contract::{CheckpointId, EventBody, RunEvent, RunId, RunStatus};

@@ -1,4 +1,5 @@
-//! Several processes with one home folder at the same time: nothing that one was told is durable is lost, nobody
+//! Several processes with one home folder at the same time: nothing that one was told is durable is
+//! lost, nobody
 //! is turned away, and the log stays within its bound.
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]

@@ -10,7 +10,8 @@ const DICE_REGIMES: u64 = 5;
 const UNITS: [f64; 2] = [10.0, 20_000.0];
 
 /// So many regimes: units of 0.5 to 120 s, saves of 0.02 to 30 s, a failure every 3 min to 8 h by one of
-/// five processes, unit and cost drifting by ½ to 2, jobs of 5 min to 6 h.
+/// five processes (exponential, Weibull, burst, spot, spot with notice), unit and cost drifting by ½ to
+/// 2, jobs of 5 min to 6 h.
 #[must_use]
 pub fn drawn_regimes(seed: u64, count: usize) -> Vec<Regime> {
     let mut dice = Random::new(seed, DICE_REGIMES);
@@ -28,13 +29,12 @@ fn drawn(dice: &mut Random, number: usize) -> Regime {
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "just clamped")]
     let units = units as u32;
     let (kind, failure) = match dice.below(5) {
-        0 => ("none", Failure::None),
-        1 => ("exponential", Failure::Exponential { mtbf_s }),
-        2 => {
+        0 => ("exponential", Failure::Exponential { mtbf_s }),
+        1 => {
             let shape = 0.5 + 0.5 * dice.uniform();
             ("weibull", Failure::Weibull { shape, mtbf_s })
         }
-        3 => {
+        2 => {
             // Bursts bring nine in ten failures; together they come at the rate that was drawn.
             let quiet_len_s = mtbf_s * (2.0 + 4.0 * dice.uniform());
             let burst_len_s = quiet_len_s * (0.05 + 0.15 * dice.uniform());
@@ -47,10 +47,8 @@ fn drawn(dice: &mut Random, number: usize) -> Regime {
             };
             ("burst", burst)
         }
-        _ => {
-            let notice_s = if dice.uniform() < 0.5 { 0.0 } else { 30.0 };
-            ("spot", Failure::Spot { period_s: mtbf_s, notice_s })
-        }
+        3 => ("spot", Failure::Spot { period_s: mtbf_s, notice_s: 0.0 }),
+        _ => ("spot with notice", Failure::Spot { period_s: mtbf_s, notice_s: 30.0 }),
     };
     Regime {
         name: format!("{number} {kind}"),

@@ -100,6 +100,18 @@ pub(crate) struct Instants<'a> {
     scale: f64,
 }
 
+/// The failures of a seed before some second, in order.
+#[must_use]
+pub fn instants_s(process: &Failure, seed: u64, until_s: f64) -> Vec<f64> {
+    let mut instants = Instants::new(process, seed);
+    let next = || {
+        let next_s = instants.next_s();
+        instants.advance();
+        (next_s < until_s).then_some(next_s)
+    };
+    std::iter::from_fn(next).collect()
+}
+
 impl<'a> Instants<'a> {
     pub(crate) fn new(process: &'a Failure, seed: u64) -> Self {
         let mut instants = Self {

@@ -10,7 +10,7 @@ use super::failure::{Failure, Instants};
 use super::random::Random;
 use crate::breakeven::pays_from_s;
 use crate::controller::{Config, Controller, StateSeen};
-use crate::decision::Cost;
+use crate::decision::{Cost, Decision};
 use crate::feedback::{Restored, Saved};
 use crate::kind::PolicyKind;
 use crate::subject::{SubjectId, SubjectKind};
@@ -22,8 +22,10 @@ const GUESS_OFF: f64 = 0.5;
 /// Purposes of dice.
 const DICE_GUESS: u64 = 2;
 const DICE_COST: u64 = 3;
+/// The subject's name.
+pub const JOB: &str = "job";
 /// Bytes of a simulated checkpoint; nothing depends on them.
-const BYTES: u64 = 1 << 20;
+pub const JOB_BYTES: u64 = 1 << 20;
 
 /// Who decides.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -92,12 +94,68 @@ pub struct Outcome {
     pub cut: bool,
 }
 
+/// Something that happened in a simulated job.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Happened {
+    /// A unit ended after so many seconds, and it was decided whether to save; after the last one nothing
+    /// is decided.
+    Unit {
+        /// Wall-clock seconds of the unit.
+        runtime_s: f64,
+        /// What the controller decided.
+        decision: Option<Decision>,
+    },
+    /// The newest save became durable, after so many seconds in the background.
+    Durable {
+        /// Seconds that it held the job up.
+        blocking_s: f64,
+        /// Seconds in the background.
+        background_s: f64,
+    },
+    /// State was lost; with a save that was being written, if there was one.
+    Failed {
+        /// Whether there was one.
+        writing: bool,
+    },
+    /// State was lost again before it stood.
+    FailedAgain,
+    /// It stands again, after so many seconds of restoring.
+    Stands {
+        /// Seconds.
+        restore_s: f64,
+    },
+}
+
 /// Runs a job under a policy through the failures of a seed. Same inputs, same outcome.
 #[must_use]
 pub fn simulate(job: &Job, failure: &Failure, decider: Decider, seed: u64) -> Outcome {
     let mut run = Run::new(job, failure, decider, seed);
     run.go();
     run.outcome
+}
+
+/// The same, and what happened at which second.
+#[must_use]
+pub fn traced(
+    job: &Job,
+    failure: &Failure,
+    decider: Decider,
+    seed: u64,
+) -> (Outcome, Vec<(f64, Happened)>) {
+    let mut run = Run::new(job, failure, decider, seed);
+    run.trace = Some(Vec::new());
+    run.go();
+    (run.outcome, run.trace.unwrap_or_default())
+}
+
+/// The controller of a simulated job at its start, with its guess of the cost, and the job in it.
+#[must_use]
+pub fn controller_at_start(job: &Job, config: Config, seed: u64) -> (Controller, SubjectId) {
+    let mut controller = Controller::new(config, None);
+    let subject = controller.subject(JOB, SubjectKind::State);
+    let side = if Random::new(seed, DICE_GUESS).uniform() < 0.5 { -1.0 } else { 1.0 };
+    controller.expect(subject, job.cost.times(f64::exp(side * GUESS_OFF)));
+    (controller, subject)
 }
 
 /// A save whose background part is being written.
@@ -131,6 +189,10 @@ struct Run<'a> {
     since_durable: Since,
     since_writing: Since,
     outcome: Outcome,
+    /// The controller's last.
+    decision: Option<Decision>,
+    /// What happened, where somebody wants to know.
+    trace: Option<Vec<(f64, Happened)>>,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -152,10 +214,7 @@ impl<'a> Run<'a> {
             Decider::Controller(config) => config,
             Decider::Oracle | Decider::Clairvoyant => Config::of(PolicyKind::Never),
         };
-        let mut controller = Controller::new(config, None);
-        let subject = controller.subject("job", SubjectKind::State);
-        let side = if Random::new(seed, DICE_GUESS).uniform() < 0.5 { -1.0 } else { 1.0 };
-        controller.expect(subject, job.cost.times(f64::exp(side * GUESS_OFF)));
+        let (controller, subject) = controller_at_start(job, config, seed);
         let length_s = job.length_s();
         Self {
             job,
@@ -175,6 +234,8 @@ impl<'a> Run<'a> {
             since_durable: Since::default(),
             since_writing: Since::default(),
             outcome: Outcome::default(),
+            decision: None,
+            trace: None,
         }
     }
 
@@ -198,7 +259,11 @@ impl<'a> Run<'a> {
         self.done += 1;
         self.since_durable.add(runtime_s, unit_s);
         self.since_writing.add(runtime_s, unit_s);
-        if self.done == self.job.units_s.len() || !self.decide(runtime_s, overlap_s) {
+        let last = self.done == self.job.units_s.len();
+        let saves = !last && self.decide(runtime_s, overlap_s);
+        let decision = self.decision.take();
+        self.note(self.now_s, Happened::Unit { runtime_s, decision });
+        if !saves {
             return;
         }
         let cost = self.noisy_cost(self.done);
@@ -214,6 +279,12 @@ impl<'a> Run<'a> {
         self.since_writing = Since::default();
         if left_s <= 0.0 {
             self.became_durable(self.now_s);
+        }
+    }
+
+    fn note(&mut self, at_s: f64, happened: Happened) {
+        if let Some(trace) = &mut self.trace {
+            trace.push((at_s, happened));
         }
     }
 
@@ -258,8 +329,9 @@ impl<'a> Run<'a> {
         self.since_durable = self.since_writing;
         let Cost { blocking_s, background_s, .. } = writing.cost;
         let durable_s = at_s - writing.begun_s;
-        let saved = Saved { blocking_s, background_s, durable_s, bytes: BYTES };
+        let saved = Saved { blocking_s, background_s, durable_s, bytes: JOB_BYTES };
         self.controller.saved(self.subject, &saved);
+        self.note(at_s, Happened::Durable { blocking_s, background_s });
     }
 
     /// What a save after so many units costs: the same for all policies that save there.
@@ -287,13 +359,15 @@ impl<'a> Run<'a> {
                     runtime_s,
                     overlap_s,
                     unsaved_s: self.since_durable.wall_s,
-                    bytes: Some(BYTES),
+                    bytes: Some(JOB_BYTES),
                     in_flight: self.writing.is_some(),
                     remaining_s: Some(ratio(left, 1) * runtime_s),
                     notice_s: (left_s <= self.notice_s).then_some(left_s),
                     disk_free: None,
                 };
-                let saves = self.controller.decide_state(self.subject, &seen).checkpoint();
+                let decision = self.controller.decide_state(self.subject, &seen);
+                let saves = decision.checkpoint();
+                self.decision = Some(decision);
                 if saves && self.writing.is_some() {
                     // A snapshot that would wait for the one being written is left out.
                     self.controller.not_saved(self.subject);
@@ -323,6 +397,7 @@ impl<'a> Run<'a> {
         self.outcome.lost_s += lost_s;
         let restore_s = if self.durable > 0 { self.job.restore_s } else { 0.0 };
         self.controller.failed(self.subject, at_s, lost_s);
+        self.note(at_s, Happened::Failed { writing: self.writing.is_some() });
         let limit_s = RATIO_MAX * self.length_s;
         loop {
             self.outcome.failures = self.outcome.failures.saturating_add(1);
@@ -337,6 +412,7 @@ impl<'a> Run<'a> {
             if next_s >= up_s {
                 self.controller.failed(self.subject, next_s, 0.0);
             }
+            self.note(next_s, Happened::FailedAgain);
             at_s = next_s;
         }
         self.writing = None;
@@ -346,6 +422,7 @@ impl<'a> Run<'a> {
         let kept = u32::try_from(self.durable - self.durable_before).unwrap_or(u32::MAX);
         let restored = Restored { now_s: self.now_s, restore_s, units_kept: kept };
         self.controller.restored(self.subject, &restored);
+        self.note(self.now_s, Happened::Stands { restore_s });
     }
 }
 

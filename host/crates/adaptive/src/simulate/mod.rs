@@ -15,8 +15,11 @@ mod table;
 
 pub use chain::{Chain, ChainPolicy, against_best, best_s, chains, decided_s, expected_s};
 pub use drawn::drawn_regimes;
-pub use failure::Failure;
-pub use job::{Decider, Job, Outcome, RATIO_MAX, simulate};
+pub use failure::{Failure, instants_s};
+pub use job::{
+    Decider, Happened, JOB, JOB_BYTES, Job, Outcome, RATIO_MAX, controller_at_start, simulate,
+    traced,
+};
 pub use named::named_regimes;
 pub use policy::{Budgeted, SimulatedPolicy};
 pub use recorded::{RecordedRun, Replayed, replay};

@@ -5,7 +5,7 @@ use mobula_contract::{EventBody, Failure, FailureKind, Receipt};
 use super::Core;
 use super::message::{ActorId, Effect, NewActor, UnitId, WorkerId};
 use super::ready::Item;
-use super::state::{Actor, Durable, Job, Life, Phase};
+use super::state::{Actor, Durable, Job, Life, Phase, Recovery};
 use super::unit::summary;
 use crate::policy::Cause;
 
@@ -65,7 +65,9 @@ impl Core {
             self.actors.get_mut(&id).expect("just entered").restarts += 1;
             let lost_s = ended.iter().skip(position).map(|(_, runtime_s)| runtime_s).sum();
             let cause = if left_before.by_user { Cause::User } else { Cause::Host };
-            self.begin_recovery(id, Some(failed), lost_s, cause);
+            let actor = self.actors.get_mut(&id).expect("just entered");
+            actor.recovery = Some(Recovery { failed: Some(failed), lost_s });
+            self.say_lost(id, lost_s, cause);
         }
         self.look_at(id);
     }

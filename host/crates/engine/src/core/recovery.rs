@@ -1,7 +1,7 @@
 //! Actors that lose their state, in the core: what is told of it, what is restored, and which calls are
 //! made again.
 
-use mobula_contract::{EventBody, Failure, RecoveryReport, StageRef};
+use mobula_contract::{EventBody, Failure, RecoveryReport};
 
 use super::Core;
 use super::message::{ActorId, Due, Effect, UnitId, WorkerId};
@@ -29,11 +29,14 @@ impl Core {
             worker: worker.to_string(),
             message: failure.message.clone(),
         });
+        // Who is told to stop does not fail.
+        if !self.is_ending(session) {
+            let actor = &self.actors[&id];
+            self.say_lost(id, actor.unsaved_s + actor.partial_s, Cause::Actor);
+        }
         for save in self.actors[&id].in_flight.clone() {
-            if self.saves.get(&save).is_some_and(|saving| !saving.taken)
-                && let Some(saving) = self.drop_save(save)
-            {
-                self.say_dropped(&saving);
+            if self.saves.get(&save).is_some_and(|saving| !saving.taken) {
+                self.drop_save(save);
             }
         }
         let actor = self.actors.get_mut(&id).expect("just found");
@@ -91,22 +94,16 @@ impl Core {
         let failed = actor.at(actor.next).or(actor.log.back().copied());
         let lost_s = actor.unsaved_s + std::mem::take(&mut actor.partial_s);
         let failed = failed.map(|failed| self.units[&failed].stage.clone());
-        self.begin_recovery(id, failed, lost_s, Cause::Actor);
+        let actor = self.actors.get_mut(&id).expect("just found");
+        // Where it did not even stand again, it is still the first loss.
+        actor.recovery.get_or_insert(Recovery { failed, lost_s });
         let again = self.go_back(id);
         self.line_up(again);
     }
 
-    /// Tells the policy that a state is gone.
-    pub(super) fn begin_recovery(
-        &mut self,
-        id: ActorId,
-        failed: Option<StageRef>,
-        lost_s: f64,
-        cause: Cause,
-    ) {
-        let at_s = self.now_s;
-        let actor = self.actors.get_mut(&id).expect("it is to come back");
-        actor.recovery = Some(Recovery { failed, lost_s });
+    /// Tells the policy that a state is gone, with so many useful seconds.
+    pub(super) fn say_lost(&mut self, id: ActorId, lost_s: f64, cause: Cause) {
+        let (at_s, actor) = (self.now_s, &self.actors[&id]);
         let lost = Lost { at_s, of: Subject::Actor(&actor.name), lost_s, cause };
         let entry = self.sessions.get_mut(&actor.session);
         if let Some(policy) = entry.and_then(|entry| entry.policy.as_mut()) {

@@ -259,7 +259,7 @@ impl Core {
     }
 
     /// Tells the policy that a save will not be made.
-    pub(super) fn say_dropped(&mut self, saving: &Saving) {
+    fn say_dropped(&mut self, saving: &Saving) {
         let actor = self.actor_name(saving);
         if let Some(policy) = self.policy_of(saving.session) {
             policy.save_dropped(subject(actor.as_deref(), saving));
