@@ -49,7 +49,12 @@ fn read_stream(
 
 /// The digest of the tiny pipeline where nothing happens, from the command line.
 fn undisturbed() -> String {
-    let report = common::Mobula::new().tiny(&["--set", "stage.train.repeat=12"]).json();
+    undisturbed_after(12)
+}
+
+fn undisturbed_after(epochs: u32) -> String {
+    let set = format!("stage.train.repeat={epochs}");
+    let report = common::Mobula::new().tiny(&["--set", &set]).json();
     common::digest(&report, "trainer")
 }
 
@@ -93,11 +98,11 @@ fn a_stream_gives_each_event_once_however_often_it_breaks() {
 
 #[test]
 fn runs_go_on_by_themselves_after_the_server_ends_in_order_or_is_killed() {
-    let expected = undisturbed();
+    let expected = undisturbed_after(200);
     for signal in [Signal::TERM, Signal::KILL] {
         let mut server = Server::start();
         let red = server.tenant("red", &[]);
-        let run = server.begin(&red, &["stage.train.repeat=12"]);
+        let run = server.begin(&red, &["stage.train.repeat=200"]);
         server.until(&red, &run, |shown| {
             let stages = shown["report"]["stages"].as_array().unwrap();
             let trained =
@@ -202,7 +207,9 @@ fn a_pipeline_is_checked_as_it_is_typed() {
     assert_eq!(bad["problems"][0]["line"], json!(line), "{bad:#}");
     assert!(bad["problems"][0]["message"].as_str().unwrap().contains("args.size"));
     let broken = check("[pipeline]\nname = \"x\"\ncolour = 1\n");
-    assert_eq!(broken["problems"][0]["line"], 3, "{broken:#}");
+    let lines: Vec<&Json> =
+        broken["problems"].as_array().unwrap().iter().map(|problem| &problem["line"]).collect();
+    assert!(lines.contains(&&json!(3)), "{broken:#}");
     let known = server.ask(&red, "GET", "/pipelines", None).json(200);
     assert_eq!(known["pipelines"][0]["name"], "cifar10");
 }

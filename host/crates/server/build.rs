@@ -11,13 +11,17 @@ const INSTEAD: &str = "<!doctype html>
 <h1>Mobula</h1>
 <p>The server works; this program was built without its dashboard.
 <p>Build it, then the program again: <code>cd web &amp;&amp; npm ci &amp;&amp; npm run build</code>,
-<code>cargo build --release -p mobula</code>. The API is at <code>/api/v1</code>.
+<code>touch host/crates/server/build.rs &amp;&amp; cargo build --release -p mobula</code>. The API is at <code>/api/v1</code>.
 </html>
 ";
 
 fn main() -> io::Result<()> {
     let dist = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../web/dist");
-    println!("cargo::rerun-if-changed={}", dist.display());
+    println!("cargo::rerun-if-changed=build.rs");
+    // Of a folder that is not there cargo would think that it changes all the time.
+    if dist.is_dir() {
+        println!("cargo::rerun-if-changed={}", dist.display());
+    }
     let Some(out) = env::var_os("OUT_DIR") else { return Err(io::Error::other("no OUT_DIR")) };
     let out = PathBuf::from(out).join("web");
     let _ = fs::remove_dir_all(&out);

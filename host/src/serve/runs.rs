@@ -346,8 +346,16 @@ fn run_job(
         bytes_max,
     };
     let begun = job.begin(&store, engine, hooks)?;
-    live.control(begun.cancel_handle());
-    let outcome = begun.finish(&store, &mut |event| live.see(event))?;
+    // It can be stopped from its first event on: before, there is nobody to see its end.
+    let mut handle = Some(begun.cancel_handle());
+    let outcome = begun.finish(&store, &mut |event| {
+        if matches!(event.body, EventBody::RunStarted { .. })
+            && let Some(handle) = handle.take()
+        {
+            live.control(handle);
+        }
+        live.see(event);
+    })?;
     // What was interrupted because the server goes away is taken up when it comes back.
     let goes_on = outcome.status == RunStatus::Interrupted
         && tenant.is_stopping()

@@ -342,6 +342,10 @@ impl Session {
     pub(crate) fn watch(&self) -> Receiver<RunEvent> {
         let (sender, receiver) = channel();
         *lock(&self.shell.watch) = Some(sender);
+        // A session that was cancelled before has nobody left who would end the watch.
+        if self.is_over() {
+            *lock(&self.shell.watch) = None;
+        }
         receiver
     }
 
