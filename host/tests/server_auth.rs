@@ -1,5 +1,5 @@
-//! Who may ask: tokens, sessions, tenants, pages of others. Routes come from the OpenAPI document, so that a new one
-//! is tested without being named here.
+//! Who may ask: tokens, sessions, tenants, pages of others. Routes come from the OpenAPI document, so that
+//! a new one is tested without being named here.
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 

@@ -1,5 +1,5 @@
-//! Puts the dashboard's files where the program takes them from: those of `web/dist`, or a page that says how to
-//! build them.
+//! Puts the dashboard's files where the program takes them from: those of `web/dist`, or a page that says
+//! how to build them.
 
 #![expect(clippy::print_stdout, reason = "it is how a build script speaks to cargo")]
 
@@ -11,7 +11,9 @@ const INSTEAD: &str = "<!doctype html>
 <h1>Mobula</h1>
 <p>The server works; this program was built without its dashboard.
 <p>Build it, then the program again: <code>cd web &amp;&amp; npm ci &amp;&amp; npm run build</code>,
-<code>touch host/crates/server/build.rs &amp;&amp; cargo build --release -p mobula</code>. The API is at <code>/api/v1</code>.
+<code>touch host/crates/server/build.rs</code>,
+<code>cargo build --release -p mobula</code>.
+<p>The API is at <code>/api/v1</code>.
 </html>
 ";
 

@@ -84,8 +84,8 @@ fn read_kept(file: &Path) -> Json {
     read.and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_else(|| json!({}))
 }
 
-/// Keeps a token for a server, after trying it. It is read from standard input, so that it stands in no history
-/// of a shell.
+/// Keeps a token for a server, after trying it. It is read from standard input, so that it stands in no
+/// history of a shell.
 pub(crate) fn login(args: &LoginArgs, home: Option<PathBuf>, output: Output) -> anyhow::Result<()> {
     let token = match std::env::var("MOBULA_TOKEN") {
         Ok(token) => token,

@@ -1,5 +1,5 @@
-//! Tenants, their quotas, tokens and folders, for administrators; and what both the server and the command line
-//! do with them.
+//! Tenants, their quotas, tokens and folders, for administrators; and what both the server and the command
+//! line do with them.
 
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};

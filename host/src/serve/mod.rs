@@ -98,8 +98,8 @@ impl HostHouse {
         Ok(count)
     }
 
-    /// Asks all runs to end in order, so that the next start can take them up: actors are saved where that can
-    /// be done in the time that is left. Nothing begins any more.
+    /// Asks all runs to end in order, so that the next start can take them up: actors are saved where that
+    /// can be done in the time that is left. Nothing begins any more.
     pub(crate) fn begin_end(&self, left: Duration) {
         self.stopping.store(true, Ordering::SeqCst);
         let tenants: Vec<Arc<Tenant>> = lock(&self.tenants).values().cloned().collect();

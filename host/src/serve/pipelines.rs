@@ -1,5 +1,5 @@
-//! Pipelines that come as text, and what of them a tenant may do: no path of theirs leads to a folder that was not
-//! granted, no failure of theirs reaches the server.
+//! Pipelines that come as text, and what of them a tenant may do: no path of theirs leads to a folder that
+//! was not granted, no failure of theirs reaches the server.
 
 use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};

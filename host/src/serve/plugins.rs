@@ -1,5 +1,5 @@
-//! Plugins of a tenant: those that came with the program, and those that were uploaded, which nobody runs before
-//! they were looked into and enabled.
+//! Plugins of a tenant: those that came with the program, and those that were uploaded, which nobody runs
+//! before they were looked into and enabled.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -135,7 +135,8 @@ impl Tenant {
         Some((memory, free))
     }
 
-    /// Takes a place for a run, or refuses it: counted and taken under one lock, so that no two take the same.
+    /// Takes a place for a run, or refuses it: counted and taken under one lock, so that no two take the
+    /// same.
     pub(super) fn enter(self: &Arc<Self>, live: LiveRun, quota: &Quota) -> Answer<Place> {
         let most = quota.runs.unwrap_or(RUNS_MAX).min(RUNS_MAX);
         let mut all = lock(&self.live);

@@ -1,5 +1,6 @@
-//! The layers before every route. Denies by default: what is not listed here as open needs a token or a session.
-//! The outermost makes refusals documents, sets the headers that every response has, and writes the log.
+//! The layers before every route. Denies by default: what is not listed here as open needs a token or a
+//! session. The outermost makes refusals documents, sets the headers that every response has, and writes
+//! the log.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;

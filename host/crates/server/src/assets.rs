@@ -1,5 +1,6 @@
-//! The dashboard's files, which are in the program. Only names that are in the program are answered: no path
-//! leads to the disk. Every other path that a browser opens is a view of the dashboard, which its first page shows.
+//! The dashboard's files, which are in the program. Only names that are in the program are answered: no
+//! path leads to the disk. Every other path that a browser opens is a view of the dashboard, which its
+//! first page shows.
 
 use axum::body::Body;
 use axum::http::{HeaderValue, Method, Response, StatusCode, Uri, header};

@@ -1,5 +1,6 @@
-//! Names under which the server may be asked for, and pages that may ask it to change something. Against other
-//! pages in the user's browser: with forged requests, or with a name of theirs that suddenly means this machine.
+//! Names under which the server may be asked for, and pages that may ask it to change something. Against
+//! other pages in the user's browser: with forged requests, or with a name of theirs that suddenly means
+//! this machine.
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;

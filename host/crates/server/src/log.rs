@@ -1,5 +1,6 @@
-//! The server's log: a JSON document on a line of standard error for each request. Has neither paths, queries,
-//! headers nor bodies, which may hold secrets, only routes; and its texts cannot break out of their line.
+//! The server's log: a JSON document on a line of standard error for each request. Has neither paths,
+//! queries, headers nor bodies, which may hold secrets, only routes; and its texts cannot break out of
+//! their line.
 
 use std::io::Write as _;
 use std::net::IpAddr;

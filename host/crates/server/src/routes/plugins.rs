@@ -1,4 +1,5 @@
-//! Plugins: what there is, and uploads, which go to the disk as they come and are looked into before they count.
+//! Plugins: what there is, and uploads, which go to the disk as they come and are looked into before they
+//! count.
 
 use std::sync::Arc;
 

@@ -1,5 +1,6 @@
-//! Events as they happen, as server-sent events. Each reader takes them from the store by their numbers, and is
-//! woken when there are more: it never holds up the run, however slow it is, and goes on where it broke off.
+//! Events as they happen, as server-sent events. Each reader takes them from the store by their numbers,
+//! and is woken when there are more: it never holds up the run, however slow it is, and goes on where it
+//! broke off.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
