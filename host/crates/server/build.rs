@@ -1,8 +1,6 @@
 //! Puts the dashboard's files where the program takes them from: those of `web/dist`, or a page that says
 //! how to build them.
 
-#![expect(clippy::print_stdout, reason = "it is how a build script speaks to cargo")]
-
 use std::path::{Path, PathBuf};
 use std::{env, fs, io};
 
