@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
 use mobula_contract::Override;
 use mobula_engine::Fault;
 
@@ -59,6 +60,8 @@ pub(crate) enum Command {
     Simulate(SimulateArgs),
     /// What is missing on this machine, and how to get it.
     Doctor,
+    /// Completions of commands and flags, for a shell to read at its start.
+    Completions { shell: Shell },
 }
 
 #[derive(Debug, Args)]
@@ -163,6 +166,19 @@ pub(crate) enum RunsCommand {
         run: String,
         #[command(flatten)]
         how: RunHow,
+    },
+    /// Stop a run, whichever process has it; what is saved stays, and `runs resume` goes on from it.
+    Cancel {
+        run: String,
+        /// Seconds to wait for its end.
+        #[arg(long, default_value_t = 30.0, value_name = "SECONDS", value_parser = notice)]
+        wait: f64,
+    },
+    /// Runs side by side: what was asked of them, what it cost, what came out.
+    Compare {
+        /// Two or more.
+        #[arg(num_args = 2.., required = true)]
+        runs: Vec<String>,
     },
     /// Which worker ran what and when, as a Chrome trace that Perfetto opens.
     Timeline {

@@ -16,6 +16,7 @@ use crate::learned;
 use crate::policy::RunPolicy;
 use crate::probe::probe;
 use crate::resume::{last_number, take_up};
+use crate::stop::Ear;
 
 /// A run about to be performed by this process.
 pub(crate) struct RunJob {
@@ -48,6 +49,7 @@ pub(crate) struct Begun {
     engine_run: Run,
     /// What was written of it already.
     first: Option<RunEvent>,
+    ear: Ear,
     _lock: RunLock,
 }
 
@@ -74,6 +76,7 @@ impl RunJob {
             return Err(Ended::error(Exit::Invalid, misfits.join("\n")));
         }
         let lock = store.lock_run(&run).map_err(home::coded)?;
+        let ear = Ear::open(store.home(), &run)?;
         let left = match before.is_empty() {
             true => origin,
             false => Some(take_up(store, &run, &pipeline, &before, &mut |aside| {
@@ -105,7 +108,7 @@ impl RunJob {
             ..SessionConfig::default()
         };
         let engine_run = Run::new(engine, pipeline, left, config);
-        Ok(Begun { run, name, controller, engine_run, first, _lock: lock })
+        Ok(Begun { run, name, controller, engine_run, first, ear, _lock: lock })
     }
 }
 
@@ -121,11 +124,18 @@ impl Begun {
         store: &Store,
         see: &mut dyn FnMut(&RunEvent),
     ) -> anyhow::Result<Outcome> {
-        let Self { run, name, controller, engine_run, first, _lock } = self;
+        let Self { run, name, controller, engine_run, first, mut ear, _lock } = self;
         if let Some(first) = &first {
             see(first);
         }
-        let outcome = engine_run.finish(see);
+        let handle = engine_run.cancel_handle();
+        let outcome = engine_run.finish(&mut |event| {
+            // From here on somebody sees its end.
+            if matches!(event.body, EventBody::RunStarted { .. }) {
+                ear.listen(handle.clone());
+            }
+            see(event);
+        });
         let body = EventBody::RunEnded {
             status: outcome.status,
             result: numbers(&outcome),

@@ -64,6 +64,7 @@ mod resume;
 mod serve;
 mod signals;
 mod stages;
+mod stop;
 mod timeline;
 
 use std::process::ExitCode;
@@ -116,5 +117,6 @@ fn perform(cli: Cli, output: Output) -> anyhow::Result<()> {
         Command::Login(args) => remote::login(args, home, output),
         Command::Simulate(args) => commands::simulate::perform(args, home, output),
         Command::Doctor => commands::doctor::perform(home, output),
+        Command::Completions { shell } => commands::completions::perform(*shell),
     }
 }

@@ -72,6 +72,18 @@ fn requests_beyond_the_rate_wait_and_other_tenants_do_not() {
 }
 
 #[test]
+fn a_tenant_of_whom_nothing_was_said_can_keep_dashboards_open() {
+    let server = Server::start();
+    let red = server.tenant("red", &[]);
+    // Five pages of a run, each with all it asks for in a minute at its busiest.
+    for number in 0..400 {
+        let path = ["/overview", "/runs", "/plugins", "/session"][number % 4];
+        let answer = server.ask(&red, "GET", path, None);
+        assert_eq!(answer.status, 200, "request {number}: {}", answer.text());
+    }
+}
+
+#[test]
 fn bodies_are_bounded_and_uploads_leave_nothing_behind() {
     let server = Server::start();
     let red = server.tenant("red", &["--upload", "100KiB"]);
@@ -201,6 +213,8 @@ fn paths_lead_to_no_file_of_the_machine() {
     }
     let page = server.send("GET", "/runs/r-000000000000", &[], b"");
     assert_eq!(page.status, 200, "a view of the dashboard");
+    let plugin = server.send("GET", "/plugins/subset/0.1.0", &[], b"");
+    assert_eq!((plugin.status, plugin.text()), (200, page.text()), "a view with dots in its name");
     let policy = page.header("content-security-policy").unwrap();
     assert!(policy.contains("script-src 'self'") && !policy.contains("unsafe"), "{policy}");
     for (name, value) in [

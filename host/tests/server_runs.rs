@@ -243,8 +243,34 @@ fn the_command_line_works_on_a_server_as_here() {
     on(&["run", common::TINY, "--set", "stage.load.mounts.data=nosuch"]).refused(3, &["granted"]);
     on(&["runs", "show", "r-000000000000"]).refused(4, &["r-000000000000"]);
     on(&["tenant", "list"]).refused(2, &["this machine"]);
+    let slow = server.begin(&red, &["stage.train.repeat=5000"]);
+    let cancelled = on(&["runs", "cancel", &slow, "--json"]).json();
+    assert_eq!((&cancelled["run"], &cancelled["status"]), (&json!(slow), &json!("interrupted")));
+    on(&["runs", "cancel", &slow]).refused(2, &["nothing to cancel"]);
+    let done = report["run"].as_str().unwrap();
+    let compared = on(&["runs", "compare", done, &slow, "--json"]).json();
+    assert_eq!(compared["runs"][0]["result"], report["result"]);
+    let rows = compared["parameters"].as_array().unwrap();
+    let repeats = rows.iter().find(|row| row["path"] == "stage.train.repeat").unwrap();
+    assert_eq!(repeats["values"], json!([12, 5000]));
     let mode = std::os::unix::fs::PermissionsExt::mode(
         &std::fs::metadata(here.home.path().join("servers.json")).unwrap().permissions(),
     );
     assert_eq!(mode & 0o777, 0o600);
+}
+
+#[test]
+fn a_run_of_the_command_line_is_stopped_by_the_server_of_its_home() {
+    let server = Server::start();
+    let mut command =
+        server.mobula.command(&common::tiny_args(&["--set", "stage.train.repeat=4000"]));
+    let null = std::process::Stdio::null;
+    let mut child = command.stdout(null()).stderr(null()).spawn().unwrap();
+    server.mobula.wait_for_an_epoch();
+    let runs = server.ask(&server.admin, "GET", "/runs", None).json(200);
+    let run = runs["runs"][0]["run"].as_str().unwrap();
+    server.ask(&server.admin, "POST", &format!("/runs/{run}/cancel"), None).json(202);
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    let done = server.until_done(&server.admin, run);
+    assert_eq!(done["report"]["status"], "interrupted");
 }

@@ -1,6 +1,9 @@
 //! The commands, one file for each noun.
 
+pub(crate) mod cancel;
 pub(crate) mod checkpoints;
+pub(crate) mod compare;
+pub(crate) mod completions;
 pub(crate) mod data;
 pub(crate) mod doctor;
 pub(crate) mod model;

@@ -1,5 +1,6 @@
 //! The same commands on a server: each asks its API, and shows the same documents as here.
 
+mod beside;
 mod kept;
 
 use std::io::{Read as _, Write as _};
@@ -50,7 +51,7 @@ pub(crate) fn perform(
         Some(Err(Ended::error(Exit::Invalid, message)))
     };
     match command {
-        Command::Login(_) | Command::Doctor => None,
+        Command::Login(_) | Command::Doctor | Command::Completions { .. } => None,
         Command::Model(_) => not_there("model"),
         Command::Data(_) => not_there("data"),
         Command::Serve(_) => not_there("serve"),
@@ -397,6 +398,10 @@ impl Remote {
                 }
                 self.follow(&run, &empty, 0, output)
             }
+            RunsCommand::Cancel { run, wait } => {
+                self.cancel(run, Duration::from_secs_f64(*wait), output)
+            }
+            RunsCommand::Compare { runs } => self.compare(runs, output),
             RunsCommand::Timeline { run, output: file } => {
                 let trace = self.get(&format!("/runs/{}/timeline", self.whole_name(run)?))?;
                 match file {

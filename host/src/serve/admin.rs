@@ -389,7 +389,7 @@ pub(crate) fn give_token(
     registry.add_token(&token).map_err(crate::home::coded)?;
     let detail = if new.admin { "administrator" } else { "" };
     registry
-        .note_act(by, "token.add", tenant, &format!("{} {detail}", secret.id).trim_end().to_owned())
+        .note_act(by, "token.add", tenant, format!("{} {detail}", secret.id).trim_end())
         .map_err(crate::home::coded)?;
     Ok(doc::NewTokenDocument { token: secret.secret, id: secret.id })
 }

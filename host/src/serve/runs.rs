@@ -19,6 +19,7 @@ use crate::args::From;
 use crate::check::check_faults;
 use crate::job::{Hooks, RunJob, new_id};
 use crate::origin;
+use crate::stop;
 
 /// Runs that a page of the history has.
 const PAGE_DEFAULT: u32 = 50;
@@ -114,11 +115,14 @@ impl HostHouse {
         let tenant = self.of(caller)?;
         let row = tenant.row(run)?;
         let Some(live) = tenant.live(&row.run) else {
-            let detail = match row.status {
-                RunStatus::Running => format!("run {run} is under way in another process"),
-                status => format!("run {run} is {status}: there is nothing to cancel"),
-            };
-            return Err(Refusal::new(Why::Conflict, detail));
+            if row.status != RunStatus::Running {
+                let detail = format!("run {run} is {}: there is nothing to cancel", row.status);
+                return Err(Refusal::new(Why::Conflict, detail));
+            }
+            // Another process has it, such as `mobula run` in a terminal.
+            let store = tenant.store()?;
+            stop::ask(store.home(), &row.run).map_err(|e| refusal(&e))?;
+            return Ok(doc::Started { run: run.to_owned() });
         };
         live.cancel();
         Ok(doc::Started { run: run.to_owned() })

@@ -24,10 +24,8 @@ pub(crate) async fn serve(method: Method, uri: Uri) -> Response<Body> {
     }
     let (path, file) = match FILES.get_file(path) {
         Some(file) => (path, file),
-        // A file that is not there is none; a view has no ending.
-        None if path.rsplit('/').next().is_some_and(|name| name.contains('.')) => {
-            return nowhere().into_response();
-        }
+        // What the build made is there or not; views may have dots in their names, such as versions.
+        None if path.starts_with("assets/") => return nowhere().into_response(),
         None => match FILES.get_file("index.html") {
             Some(file) => ("index.html", file),
             None => return nowhere().into_response(),

@@ -84,11 +84,26 @@ pub(crate) fn api() -> (axum::Router<Arc<App>>, OpenApi) {
         .routes(routes!(admin::workers));
     let (router, mut document) =
         OpenApiRouter::with_openapi(Document::openapi()).nest(ROOT, routes).split_for_parts();
+    name_operations(&mut document);
     document.info.version = env!("CARGO_PKG_VERSION").to_owned();
     let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build();
     let components = document.components.get_or_insert_with(Components::new);
     components.add_security_scheme("token", SecurityScheme::Http(bearer));
     (router, document)
+}
+
+/// Operations are called as their functions are, which are alike in each module: the tag tells them apart.
+fn name_operations(document: &mut OpenApi) {
+    for item in document.paths.paths.values_mut() {
+        let all = [&mut item.get, &mut item.post, &mut item.put, &mut item.patch, &mut item.delete];
+        for operation in all.into_iter().flatten() {
+            if let (Some(id), Some(tag)) =
+                (&mut operation.operation_id, operation.tags.iter().flatten().next())
+            {
+                *id = format!("{tag}_{id}");
+            }
+        }
+    }
 }
 
 /// How the house stands.
@@ -102,4 +117,26 @@ async fn overview(State(app): State<Arc<App>>, Who(caller): Who) -> Reply<axum::
     responses((status = 200, body = serde_json::Value)))]
 async fn openapi(State(app): State<Arc<App>>) -> Response {
     ([(header::CONTENT_TYPE, "application/json")], app.openapi.clone()).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn every_operation_of_the_document_has_a_name_of_its_own() {
+        let document = serde_json::to_value(api().1).unwrap();
+        let items = document["paths"].as_object().unwrap().values();
+        let operations: Vec<_> =
+            items.flat_map(|item| item.as_object().unwrap().values()).collect();
+        let name =
+            |operation: &&serde_json::Value| operation["operationId"].as_str().unwrap().to_owned();
+        let names: BTreeSet<String> = operations.iter().map(name).collect();
+        assert_eq!(names.len(), operations.len(), "{names:#?}");
+        for known in ["runs_list", "plugins_list", "plugins_try_out", "admin_add_token"] {
+            assert!(names.contains(known), "{known} is not in {names:#?}");
+        }
+    }
 }

@@ -72,7 +72,7 @@ pub(crate) struct StreamQuery {
 
 /// Events of a run as they happen (`event: event`, with their numbers as ids), how far calls are (`event:
 /// progress`), and its end (`event: end`).
-#[utoipa::path(get, path = "/runs/{run}/stream", tag = "runs",
+#[utoipa::path(get, path = "/runs/{run}/stream", tag = "runs", operation_id = "stream",
     params(("run" = String, Path), StreamQuery, ("Last-Event-ID" = Option<u64>, Header)),
     responses((status = 200, content_type = "text/event-stream", body = String),
         (status = 404, body = ProblemDetails)))]
@@ -201,7 +201,7 @@ impl Reader {
 }
 
 /// Tells when the list of runs changed (`event: runs`).
-#[utoipa::path(get, path = "/stream", tag = "runs",
+#[utoipa::path(get, path = "/stream", tag = "runs", operation_id = "changes",
     responses((status = 200, content_type = "text/event-stream", body = String)))]
 pub(crate) async fn runs(
     State(app): State<Arc<App>>,
