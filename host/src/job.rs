@@ -124,7 +124,8 @@ impl Begun {
         store: &Store,
         see: &mut dyn FnMut(&RunEvent),
     ) -> anyhow::Result<Outcome> {
-        let Self { run, name, controller, engine_run, first, mut ear, _lock } = self;
+        // What is named last is dropped first: the ear is closed while the run is still ours.
+        let Self { _lock, run, name, controller, engine_run, first, mut ear } = self;
         if let Some(first) = &first {
             see(first);
         }
