@@ -3,10 +3,9 @@
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::Context as _;
-use mobula_server::{ServeConfig, watch};
+use mobula_server::{ServeConfig, Tls, watch};
 use serde_json::json;
 
 use crate::exit::{Ended, Exit};
@@ -14,6 +13,7 @@ use crate::home;
 use crate::output::{Output, to_stdout};
 use crate::serve::HostHouse;
 use crate::serve::args::ServeArgs;
+use crate::serve::settings::{DOCUMENTED, Settings};
 use crate::signals;
 
 pub(crate) fn perform(
@@ -24,16 +24,22 @@ pub(crate) fn perform(
     if args.openapi {
         return to_stdout(&mobula_server::openapi());
     }
+    if args.print_config {
+        return to_stdout(DOCUMENTED.trim_end());
+    }
     let home = home::folder(home)?;
+    let settings = Settings::of(args, &home)?;
+    let tls = settings.tls.clone().map(Tls::read).transpose();
+    let tls = tls.map_err(|e| Ended::error(Exit::Invalid, e.to_string()))?;
     let house = Arc::new(HostHouse::open(&home)?);
     let _only = alone(&home)?;
-    let listener = TcpListener::bind(args.listen).map_err(|e| {
-        let message = format!("cannot listen at {}: {e}: another --listen?", args.listen);
+    let listener = TcpListener::bind(settings.listen).map_err(|e| {
+        let message = format!("cannot listen at {}: {e}: another --listen?", settings.listen);
         Ended::error(Exit::Failed, message)
     })?;
     let address = listener.local_addr().context("the listener has no address")?;
     let (stop, stopping) = watch::channel(false);
-    let (going, grace) = (Arc::clone(&house), Duration::from_secs_f64(args.grace.min(3600.0)));
+    let (going, grace) = (Arc::clone(&house), settings.grace);
     signals::on_first(move |_| {
         going.begin_end(grace);
         let _ = stop.send(true);
@@ -42,18 +48,23 @@ pub(crate) fn perform(
     if taken > 0 {
         output.note(&format!("took up {taken} runs that were under way when the server ended"));
     }
-    let url = format!("http://{address}");
-    if let Some(file) = &args.ports_file {
+    let scheme = if tls.is_some() { "https" } else { "http" };
+    let url = format!("{scheme}://{address}");
+    if let Some(file) = &settings.ports_file {
         let document = json!({ "address": address, "port": address.port(), "url": url,
             "pid": std::process::id() });
         super::write_file(file, format!("{document}\n").as_bytes())?;
     }
-    if !address.ip().is_loopback() && args.hosts.is_empty() {
+    if !address.ip().is_loopback() && settings.hosts.is_empty() {
         output.note("the server listens for other machines: say by which names they reach it, with --host NAME");
     }
     output.note(&format!("listening at {url}; log in, once and within 15 minutes, at"));
     output.note(&format!("{url}/api/v1/login?code={}", house.new_code()?));
-    let config = ServeConfig { listener, hosts: args.hosts.clone(), https: args.https };
+    if let Some(file) = &settings.file {
+        output.note(&format!("settings of {}", file.display()));
+    }
+    let Settings { hosts, https, .. } = settings;
+    let config = ServeConfig { listener, hosts, https, tls };
     let served = mobula_server::serve(config, Arc::clone(&house) as _, stopping);
     house.end(grace);
     served.context("the server cannot go on")?;

@@ -13,6 +13,7 @@ use mobula_contract::{
     ActorSource, CheckpointPlan, Folders, Pipeline, RunEvent, RunReport, RunStatus, parse_pipeline,
 };
 use serde_json::{Value as Json, json};
+use ureq::tls::{PemItem, RootCerts, TlsConfig};
 
 use crate::args::{CheckpointsCommand, Command, RunArgs, RunsCommand};
 use crate::commands::plugin::PluginCommand;
@@ -97,7 +98,7 @@ pub(crate) fn login(args: &LoginArgs, home: Option<PathBuf>, output: Output) -> 
             text
         }
     };
-    let remote = Remote::new(&args.server, token.trim());
+    let remote = Remote::new(&args.server, token.trim())?;
     let session = remote.get("/session")?;
     let file = kept(home)?;
     let mut all = read_kept(&file);
@@ -123,15 +124,38 @@ pub(crate) fn login(args: &LoginArgs, home: Option<PathBuf>, output: Output) -> 
     })
 }
 
+/// Who may vouch for a server: the authorities that browsers know, or those in the PEM file that
+/// `MOBULA_CA` names, and no others.
+fn tls() -> anyhow::Result<TlsConfig> {
+    let Some(file) = std::env::var_os("MOBULA_CA").map(PathBuf::from) else {
+        return Ok(TlsConfig::default());
+    };
+    let wrong = |why: &dyn std::fmt::Display| {
+        Ended::error(Exit::Invalid, format!("MOBULA_CA={}: {why}", file.display()))
+    };
+    let pem = std::fs::read(&file).map_err(|e| wrong(&e))?;
+    let mut known = Vec::new();
+    for item in ureq::tls::parse_pem(&pem) {
+        if let PemItem::Certificate(certificate) = item.map_err(|e| wrong(&e))? {
+            known.push(certificate);
+        }
+    }
+    if known.is_empty() {
+        return Err(wrong(&"no certificate is in it"));
+    }
+    Ok(TlsConfig::builder().root_certs(RootCerts::new_with_certs(&known)).build())
+}
+
 impl Remote {
-    fn new(server: &str, token: &str) -> Self {
+    fn new(server: &str, token: &str) -> anyhow::Result<Self> {
         let url = server.trim_end_matches('/').to_owned();
         let config = ureq::Agent::config_builder()
             .http_status_as_error(false)
             .timeout_recv_response(Some(ANSWER_TIME_MAX))
             .max_redirects(0)
+            .tls_config(tls()?)
             .build();
-        Self { url, token: token.to_owned(), agent: config.into() }
+        Ok(Self { url, token: token.to_owned(), agent: config.into() })
     }
 
     fn open(server: &str, home: Option<PathBuf>) -> anyhow::Result<Self> {
@@ -142,7 +166,7 @@ impl Remote {
                 format!("not logged in at {url}: `mobula login {url}`, or set MOBULA_TOKEN");
             Ended::error(Exit::Denied, message)
         })?;
-        Ok(Self::new(url, token.trim()))
+        Self::new(url, token.trim())
     }
 
     fn place(&self, path: &str) -> String {

@@ -8,21 +8,33 @@ use crate::args::notice;
 
 #[derive(Debug, Args)]
 pub(crate) struct ServeArgs {
-    /// Where to listen; port 0 takes a free one.
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:7878", env = "MOBULA_LISTEN")]
-    pub(crate) listen: std::net::SocketAddr,
+    /// Settings in a TOML file; HOME/serve.toml where there is one. `--print-config` shows every key.
+    #[arg(long, value_name = "FILE", env = "MOBULA_CONFIG")]
+    pub(crate) config: Option<PathBuf>,
+    /// Where to listen; port 0 takes a free one [default: 127.0.0.1:7878]
+    #[arg(long, value_name = "ADDRESS", env = "MOBULA_LISTEN")]
+    pub(crate) listen: Option<std::net::SocketAddr>,
     /// Write the address as JSON into this file once the server listens.
     #[arg(long, value_name = "FILE")]
     pub(crate) ports_file: Option<PathBuf>,
     /// A name under which browsers reach the server, NAME or NAME:PORT; may be said more than once.
     #[arg(long = "host", value_name = "NAME", env = "MOBULA_HOSTS", value_delimiter = ',')]
     pub(crate) hosts: Vec<String>,
+    /// Encrypt connections with this certificate (PEM).
+    #[arg(long, value_name = "FILE")]
+    pub(crate) certificate: Option<PathBuf>,
+    /// The certificate's key (PEM).
+    #[arg(long, value_name = "FILE")]
+    pub(crate) key: Option<PathBuf>,
     /// Browsers come by https, through a proxy: cookies say so.
     #[arg(long)]
     pub(crate) https: bool,
-    /// Seconds that runs get to save their state when the server is asked to go.
-    #[arg(long, value_name = "SECONDS", default_value = "20", value_parser = notice)]
-    pub(crate) grace: f64,
+    /// Seconds that runs get to save their state when the server is asked to go [default: 20]
+    #[arg(long, value_name = "SECONDS", value_parser = notice)]
+    pub(crate) grace: Option<f64>,
+    /// Print the settings with their defaults and what they are for, and do nothing else.
+    #[arg(long)]
+    pub(crate) print_config: bool,
     /// Print the OpenAPI document, and do nothing else.
     #[arg(long)]
     pub(crate) openapi: bool,

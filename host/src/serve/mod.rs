@@ -13,6 +13,7 @@ mod plugins;
 mod refuse;
 mod runs;
 mod secret;
+pub(crate) mod settings;
 mod stores;
 mod tenant;
 mod tries;

@@ -56,7 +56,11 @@ impl Answer {
 
 impl Server {
     pub(crate) fn start() -> Self {
-        let mobula = Mobula::new();
+        Self::over(Mobula::new())
+    }
+
+    /// Over a home folder that has settings already.
+    pub(crate) fn over(mobula: Mobula) -> Self {
         let given = mobula.run(&["tenant", "token", "default", "--admin", "--json"]).json();
         let admin = given["token"].as_str().unwrap().to_owned();
         let (child, address) = spawn(&mobula, 0);

@@ -16,8 +16,10 @@ mod rates;
 mod routes;
 mod serve;
 mod tails;
+mod tls;
 
 pub use port::{Answer, Caller, Download, Follow, Gauge, House, OpenedSession, Refusal, Why};
 pub use serve::{ServeConfig, openapi, serve};
+pub use tls::{Tls, TlsFiles};
 /// What a run's readers wait on.
 pub use tokio::sync::watch;

@@ -15,6 +15,7 @@ use axum::routing::get;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
@@ -28,6 +29,7 @@ use crate::port::House;
 use crate::problem::Reply;
 use crate::rates::Rates;
 use crate::tails::Tails;
+use crate::tls::Tls;
 use crate::{assets, routes};
 
 /// Connections at one time.
@@ -54,6 +56,8 @@ pub struct ServeConfig {
     pub hosts: Vec<String>,
     /// Whether browsers come by https, through a proxy.
     pub https: bool,
+    /// Connections are encrypted with this; plain when absent.
+    pub tls: Option<Tls>,
 }
 
 /// The OpenAPI document.
@@ -104,12 +108,12 @@ async fn listen(
     house: Arc<dyn House>,
     mut stopping: watch::Receiver<bool>,
 ) -> std::io::Result<()> {
-    let ServeConfig { listener, hosts, https } = config;
+    let ServeConfig { listener, hosts, https, tls } = config;
     let (api, document) = routes::api();
     let app = Arc::new(App {
         house,
         hosts: Hosts::new(listener.local_addr()?, &hosts),
-        https,
+        https: https || tls.is_some(),
         requests: Rates::default(),
         failures: Rates::default(),
         tails: Tails::default(),
@@ -133,9 +137,19 @@ async fn listen(
         };
         let Some((stream, address, place)) = accepted else { continue };
         let Some(counted) = addresses.enter(address.ip()) else { continue };
-        let connection = connection(Arc::clone(&app), router.clone(), stream, address);
+        let (app, router) = (Arc::clone(&app), router.clone());
+        let acceptor = tls.as_ref().map(Tls::acceptor);
         open.spawn(async move {
-            connection.await;
+            let _ = stream.set_nodelay(true);
+            match acceptor {
+                None => connection(app, router, stream, address).await,
+                Some(acceptor) => {
+                    let greeting = tokio::time::timeout(HEAD_TIME_MAX, acceptor.accept(stream));
+                    if let Ok(Ok(stream)) = greeting.await {
+                        connection(app, router, stream, address).await;
+                    }
+                }
+            }
             drop((place, counted));
         });
     }
@@ -161,9 +175,13 @@ async fn accept(
     }
 }
 
-async fn connection(app: Arc<App>, router: Router, stream: TcpStream, address: SocketAddr) {
+async fn connection(
+    app: Arc<App>,
+    router: Router,
+    stream: impl AsyncRead + AsyncWrite + Send + 'static,
+    address: SocketAddr,
+) {
     app.counters.connections.fetch_add(1, Ordering::Relaxed);
-    let _ = stream.set_nodelay(true);
     let mut stream = tokio_io_timeout::TimeoutStream::new(stream);
     stream.set_write_timeout(Some(WRITE_PAUSE_MAX));
     let service = router.map_request(move |mut request: axum::http::Request<_>| {
