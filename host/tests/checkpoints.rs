@@ -98,7 +98,7 @@ fn states_that_fit_nothing_are_named_before_anything_runs() {
 fn a_machine_that_goes_away_leaves_a_run_that_is_saved_and_taken_up() {
     let mobula = Mobula::new();
     let long =
-        tiny_args(&["--notice", "1", "--set", "stage.train.repeat=700", ADAPTIVE[0], ADAPTIVE[1]]);
+        tiny_args(&["--notice", "2", "--set", "stage.train.repeat=1500", ADAPTIVE[0], ADAPTIVE[1]]);
     let child =
         mobula.command(&long).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let pid = rustix::process::Pid::from_child(&child);
