@@ -1,20 +1,19 @@
 //! Events: everything that happened in a run, numbered from 1 without a gap. A resume believes them, so
-//! each has a sum that shows whether its text changed.
+//! each has a sum that shows whether its text changed, and the run knows how many there are: the pages of a
+//! table can be gone without one that SQLite would miss.
 
 use mobula_contract::{EventBody, RunEvent, RunId};
-use rusqlite::params;
+use rusqlite::{Connection, OptionalExtension as _, params};
 
 use crate::error::StoreError;
-use crate::open::Store;
+use crate::open::{Store, rows, snapshot};
 
 impl Store {
     /// Adds events, all or none. The run's row follows its start and end.
     pub fn append(&self, run: &RunId, events: &[RunEvent]) -> Result<(), StoreError> {
         self.write(|db| {
-            let query = "SELECT COALESCE(MAX(number), 0) FROM event WHERE run = ?1";
-            let last: i64 =
-                db.prepare_cached(query)?.query_row([run.as_str()], |row| row.get(0))?;
-            for (number, event) in (last + 1..).zip(events) {
+            let before = count(db, run)?;
+            for (number, event) in (before + 1..).zip(events) {
                 let body = serde_json::to_string(event).expect("an event becomes JSON");
                 let query = "INSERT INTO event (run, number, body, sum) VALUES (?1, ?2, ?3, ?4)";
                 let sum = sum(&[run.as_str(), &number.to_string(), &body]);
@@ -32,8 +31,9 @@ impl Store {
                 }
             }
             if let Some(last) = events.last() {
-                let query = "UPDATE run SET wall_s = ?2 WHERE id = ?1";
-                db.prepare_cached(query)?.execute(params![run.as_str(), last.at_s])?;
+                let count = before + (events.len() as u64).cast_signed();
+                let query = "UPDATE run SET wall_s = ?2, events = ?3 WHERE id = ?1";
+                db.prepare_cached(query)?.execute(params![run.as_str(), last.at_s, count])?;
             }
             Ok(())
         })?;
@@ -45,30 +45,47 @@ impl Store {
     /// Events of a run with a number above `after`, with their numbers.
     ///
     /// # Errors
-    /// [`StoreError::Unreadable`] where an event is not what was written.
+    /// [`StoreError::Unreadable`] where an event is not what was written, or is gone.
     pub fn events(&self, run: &RunId, after: u64) -> Result<Vec<(u64, RunEvent)>, StoreError> {
         let query =
             "SELECT number, body, sum FROM event WHERE run = ?1 AND number > ?2 ORDER BY number";
         let read = |row: &rusqlite::Row<'_>| {
             Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?, row.get::<_, Option<i64>>(2)?))
         };
-        let rows = self.rows(query, params![run.as_str(), after.cast_signed()], read)?;
-        let events = rows.into_iter().map(|(number, body, kept)| {
-            let wrong = |detail: String| StoreError::Unreadable {
-                what: "event",
-                id: format!("{run} {number}"),
-                detail,
-            };
+        let after = after.cast_signed();
+        let (count, found) = self.read(|db| {
+            let db = snapshot(db)?;
+            Ok((count(&db, run)?, rows(&db, query, params![run.as_str(), after], read)?))
+        })?;
+        let wrong = |number: i64, detail: String| StoreError::Unreadable {
+            what: "event",
+            id: format!("{run} {number}"),
+            detail,
+        };
+        let gone = |number| wrong(number, format!("it is gone, one of {count} of this run"));
+        let last = found.last().map_or(after, |(number, ..)| *number);
+        let events = (after + 1..).zip(found).map(|(next, (number, body, kept))| {
+            if number != next {
+                return Err(gone(next));
+            }
             // Those of version 1 have none.
             let found = sum(&[run.as_str(), &number.to_string(), &body]);
             if kept.is_some_and(|kept| kept != found) {
-                return Err(wrong("its text is not the one that was written".to_owned()));
+                return Err(wrong(number, "its text is not the one that was written".to_owned()));
             }
-            let event = serde_json::from_str(&body).map_err(|e| wrong(e.to_string()))?;
+            let event = serde_json::from_str(&body).map_err(|e| wrong(number, e.to_string()))?;
             Ok((number.cast_unsigned(), event))
         });
-        events.collect()
+        let events: Result<Vec<_>, _> = events.collect();
+        if last < count { events.and(Err(gone(last + 1))) } else { events }
     }
+}
+
+/// How many events the run has had, whatever is found of them.
+fn count(db: &Connection, run: &RunId) -> rusqlite::Result<i64> {
+    let query = "SELECT events FROM run WHERE id = ?1";
+    let found = db.prepare_cached(query)?.query_row([run.as_str()], |row| row.get(0)).optional()?;
+    Ok(found.unwrap_or(0))
 }
 
 /// 63 bits of the digest of some texts, each with its length before it.

@@ -1,11 +1,9 @@
 //! The format of the database, and how older ones are brought to it.
 //!
-//! Version 1 kept the chunks of each checkpoint in a table of its own, `chunk(checkpoint, number,
-//! content)`,
-//! in pages of 4096 bytes. Version 2 keeps equal chunks once, with a hash each, and knows roots, sums,
-//! pins,
-//! metrics, imported checkpoints and what controllers learned. A program of version 1 refuses a database of
-//! version 2. `tests/golden` has a database of each.
+//! Version 1 kept the chunks of each checkpoint in a table of its own, `chunk(checkpoint, number, content)`,
+//! in pages of 4096 bytes. Version 2 keeps equal chunks once, with a hash each, and knows roots, sums, pins,
+//! metrics, imported checkpoints and what controllers learned. Version 3 counts the events of a run. A
+//! program refuses a database of a later version. `tests/golden` has a database of each earlier one.
 
 use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 
@@ -15,7 +13,7 @@ use crate::error::{StoreError, Trouble};
 use crate::open::{PAGE_BYTES, Store, move_log, pragma, settle_journal};
 
 /// `user_version` of the databases of this program.
-pub(crate) const VERSION: i64 = 2;
+pub(crate) const VERSION: i64 = 3;
 /// `application_id` of our databases since version 2: `Mobu`.
 const APPLICATION: i64 = 0x4d6f_6275;
 /// A database up to here is rewritten at once when it is brought up to date; a longer one when it is
@@ -32,7 +30,8 @@ CREATE TABLE run (
     started_ms INTEGER NOT NULL,
     wall_s REAL NOT NULL DEFAULT 0,
     error TEXT,
-    sum INTEGER                     -- of id and spec; NULL in what version 1 wrote
+    sum INTEGER,                    -- of id and spec; NULL in what version 1 wrote
+    events INTEGER NOT NULL DEFAULT 0   -- how many it has: whether all are there
 ) STRICT;
 CREATE TABLE event (
     run TEXT NOT NULL REFERENCES run(id) ON DELETE CASCADE,
@@ -108,8 +107,9 @@ pub(crate) fn migrate(store: &Store, mut db: Connection) -> Result<Connection, S
         let found: i64 = pragma(&changes, "user_version")?;
         match found {
             0 => found_new(store, &changes)?,
-            1 => from_1(&changes)?,
-            _ => {}
+            1 => from_1(&changes).and_then(|()| from_2(&changes))?,
+            2 => from_2(&changes)?,
+            _ => return Ok(false),
         }
         changes.pragma_update(None, "application_id", APPLICATION)?;
         changes.pragma_update(None, "user_version", VERSION)?;
@@ -235,6 +235,15 @@ fn from_1(db: &Connection) -> Result<(), Trouble> {
     drop(found);
     drop(query);
     Ok(db.execute_batch("DROP TABLE old_chunk; DROP TABLE old_checkpoint;")?)
+}
+
+/// The events of each run are counted.
+fn from_2(db: &Connection) -> Result<(), Trouble> {
+    Ok(db.execute_batch(
+        "ALTER TABLE run ADD COLUMN events INTEGER NOT NULL DEFAULT 0;
+         UPDATE run SET events =
+            (SELECT COALESCE(MAX(number), 0) FROM event WHERE event.run = run.id);",
+    )?)
 }
 
 /// The chunks of a checkpoint of version 1, in the new table: their names, and their hashes.
