@@ -28,7 +28,12 @@ export function toggleTheme(): void {
   localStorage.setItem(KEY, theme.value);
 }
 
-/** The value of a custom property, for canvases. */
-export function token(name: string): string {
-  return getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
+/** A colour of the design as canvases want it; `light-dark()` is resolved only where it is used. */
+export function colour(name: string): string {
+  const probe = document.createElement("span");
+  probe.style.color = `var(--${name})`;
+  document.body.append(probe);
+  const value = getComputedStyle(probe).color;
+  probe.remove();
+  return value;
 }

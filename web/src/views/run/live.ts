@@ -1,0 +1,98 @@
+/** A run as it is and goes on: its report, its events so far, then the stream. */
+
+import { useCallback, useEffect, useState } from "preact/hooks";
+import type { ApiError } from "../../api/client.ts";
+import type { RunEvent } from "../../api/events.ts";
+import { getEvents, getRun, streamAddress } from "../../api/routes.ts";
+import { follow } from "../../api/stream.ts";
+import type { RunReport } from "../../api/types.ts";
+import { emptyModel, fold, type RunModel } from "../../model/fold.ts";
+
+/** Events are folded together for so long before the page is drawn: ten times a second is enough. */
+const BATCH_MS = 100;
+
+export interface LiveRun {
+  report: RunReport | undefined;
+  model: RunModel;
+  error: ApiError | undefined;
+  /** False while a live run's stream is away. */
+  connected: boolean;
+  /** Asks for everything anew, as after a resume. */
+  reload(): void;
+}
+
+export function useRun(run: string): LiveRun {
+  const [report, setReport] = useState<RunReport>();
+  const [model, setModel] = useState<RunModel>(emptyModel);
+  const [error, setError] = useState<ApiError>();
+  const [connected, setConnected] = useState(true);
+  const [round, setRound] = useState(0);
+
+  useEffect(() => {
+    const stop = new AbortController();
+    watch(run, stop.signal, { setReport, setModel, setConnected }).catch((cause: ApiError) => {
+      if (!stop.signal.aborted) setError(cause);
+    });
+    return () => stop.abort();
+  }, [run, round]);
+
+  const reload = useCallback(() => {
+    setError(undefined);
+    setRound((n) => n + 1);
+  }, []);
+  return { report, model, error, connected, reload };
+}
+
+interface Sink {
+  setReport(report: RunReport): void;
+  setModel(model: RunModel): void;
+  setConnected(connected: boolean): void;
+}
+
+async function watch(run: string, signal: AbortSignal, sink: Sink): Promise<void> {
+  const report = await getRun(run, signal);
+  sink.setReport(report);
+  let model = await history(run, signal);
+  sink.setModel(model);
+  if (!report.live) return;
+
+  let waiting: RunEvent[] = [];
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const flush = () => {
+    timer = undefined;
+    model = fold(model, waiting);
+    waiting = [];
+    if (!signal.aborted) sink.setModel(model);
+  };
+  let ended = false;
+  await follow(
+    streamAddress(run),
+    model.last,
+    {
+      onEvent: (event) => {
+        ended = event.body.type === "run_ended" || (ended && event.body.type !== "run_started");
+        waiting.push(event);
+        timer ??= setTimeout(flush, BATCH_MS);
+      },
+      onConnection: sink.setConnected,
+      goesOn: () => !ended,
+    },
+    signal,
+  );
+  clearTimeout(timer);
+  if (signal.aborted) return;
+  flush();
+  sink.setConnected(true);
+  // The end brings what only the server computes, such as what other policies would have cost.
+  sink.setReport(await getRun(run, signal));
+}
+
+async function history(run: string, signal: AbortSignal): Promise<RunModel> {
+  let model = emptyModel();
+  for (;;) {
+    const { events } = await getEvents(run, model.last, signal);
+    const before = model.last;
+    model = fold(model, events);
+    if (model.last === before) return model;
+  }
+}

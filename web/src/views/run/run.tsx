@@ -1,0 +1,112 @@
+/** One run: its head with what can be done to it, and the tab that the address names. */
+
+import type { RunReport, RunStatus } from "../../api/types.ts";
+import { newest } from "../../model/derive.ts";
+import type { RunModel } from "../../model/fold.ts";
+import { dateTime, percent, seconds } from "../../model/format.ts";
+import { useNow, useTitle } from "../../ui/hooks.ts";
+import { Icon } from "../../ui/icons.tsx";
+import { Copy, Empty, Failure, Loading, Status } from "../../ui/parts.tsx";
+import { Tabs } from "../../ui/tabs.tsx";
+import { Actions } from "./actions.tsx";
+import { Checkpoints } from "./checkpoints.tsx";
+import { Decisions } from "./decisions.tsx";
+import { GraphTab } from "./graph.tsx";
+import { useRun } from "./live.ts";
+import { Logs } from "./logs.tsx";
+import { Objects } from "./objects.tsx";
+import { OverviewTab } from "./overview.tsx";
+import { Receipts } from "./receipts.tsx";
+import { Timeline } from "./timeline.tsx";
+
+/** What every tab is given. */
+export interface TabProps {
+  report: RunReport;
+  model: RunModel;
+}
+
+export function Run({ run, tab }: { run: string; tab: string }) {
+  const { report, model, error, connected, reload } = useRun(run);
+  useTitle(report?.pipeline ? `${report.pipeline} ${run}` : run);
+  if (error && !report) return <Failure error={error} retry={reload} />;
+  if (!report) return <Loading what={`run ${run}`} />;
+  const status = model.starts > 0 ? model.status : report.status;
+  const base = `/runs/${encodeURIComponent(run)}`;
+  const tabs = [
+    { id: "overview", label: "Overview", href: base },
+    { id: "graph", label: "Graph", href: `${base}/graph` },
+    { id: "timeline", label: "Timeline", href: `${base}/timeline` },
+    { id: "decisions", label: "Decisions", href: `${base}/decisions`, count: model.decisions.length },
+    { id: "logs", label: "Logs", href: `${base}/logs`, count: model.logs_seen },
+    { id: "objects", label: "Objects", href: `${base}/objects` },
+    { id: "checkpoints", label: "Checkpoints", href: `${base}/checkpoints`, count: model.checkpoints.length },
+    { id: "receipts", label: "Receipts", href: `${base}/receipts` },
+  ];
+  return (
+    <>
+      <div class="head">
+        <div class="head-text">
+          <a class="crumb" href="/">All runs</a>
+          <h1>{report.pipeline ?? "Run"}</h1>
+          <Facts report={report} model={model} status={status} />
+        </div>
+        <Actions report={report} model={model} status={status} reload={reload} />
+      </div>
+      {!connected && (
+        <div class="banner" role="status">
+          <Icon name="warn" />
+          The connection is lost. The run goes on; this page catches up by itself.
+        </div>
+      )}
+      {(model.error ?? report.error) && (
+        <div class="banner failed" role="alert">
+          <Icon name="warn" />
+          <span class="wrap">{model.error ?? report.error}</span>
+        </div>
+      )}
+      <Tabs tabs={tabs} current={tab} label="Parts of the run" />
+      <TabView tab={tab} report={report} model={model} />
+    </>
+  );
+}
+
+function Facts({ report, model, status }: TabProps & { status: RunStatus }) {
+  const now = useNow(status === "running");
+  const begun = report.started_ms;
+  const wall_s = status === "running" && begun ? Math.max(model.wall_s, (now - begun) / 1000) : Math.max(model.wall_s, report.wall_s);
+  const accuracy = model.result.test_accuracy ?? newest(model, "accuracy");
+  return (
+    <div class="head-sub">
+      <Status status={status} />
+      <span>{seconds(wall_s)}</span>
+      {typeof accuracy === "number" && <span>accuracy {percent(accuracy)}</span>}
+      <span>seed {report.seed}</span>
+      {begun && <span>{dateTime(begun)}</span>}
+      <span class="mono id">{report.run}<Copy text={report.run} name="run id" /></span>
+    </div>
+  );
+}
+
+function TabView({ tab, report, model }: TabProps & { tab: string }) {
+  const props = { report, model };
+  switch (tab) {
+    case "overview":
+      return <OverviewTab {...props} />;
+    case "graph":
+      return <GraphTab {...props} />;
+    case "timeline":
+      return <Timeline {...props} />;
+    case "decisions":
+      return <Decisions {...props} />;
+    case "logs":
+      return <Logs {...props} />;
+    case "objects":
+      return <Objects {...props} />;
+    case "checkpoints":
+      return <Checkpoints {...props} />;
+    case "receipts":
+      return <Receipts {...props} />;
+    default:
+      return <Empty title="A run has no such part" />;
+  }
+}
