@@ -105,8 +105,17 @@ function Machine() {
   if (!data) return null;
   return (
     <div class="machine">
-      <Meter value={data.memory_used} max={data.memory_limit} label="Memory in use" text={`${bytes(data.memory_used)} of ${bytes(data.memory_limit)}`} />
-      <span>{data.workers} workers · {bytes(data.store_bytes)} stored</span>
+      {data.memory.limit_bytes === null ? (
+        <span>{bytes(data.memory.used_bytes)} of memory in use</span>
+      ) : (
+        <Meter
+          value={data.memory.used_bytes}
+          max={data.memory.limit_bytes}
+          label="Memory in use"
+          text={`${bytes(data.memory.used_bytes)} of ${bytes(data.memory.limit_bytes)}`}
+        />
+      )}
+      <span>{data.workers} workers · {bytes(data.store.used_bytes)} stored</span>
       <span class="faint">version {data.version}</span>
     </div>
   );

@@ -1,7 +1,7 @@
 /** Asks the API and turns what goes wrong into one kind of error. Knows no route; those are in `routes.ts`. */
 
 import { signal } from "@preact/signals";
-import type { Problem, Session } from "./types.ts";
+import type { PipelineProblem, Problem, Session } from "./types.ts";
 
 /** `undefined` until the server was asked, `null` when nobody is logged in. */
 export const session = signal<Session | null | undefined>(undefined);
@@ -13,16 +13,18 @@ export const offline = signal(false);
 export class ApiError extends Error {
   readonly status: number;
   readonly logId: string | undefined;
+  readonly problems: PipelineProblem[];
 
   constructor(problem: Problem) {
     super(problem.detail || problem.title);
     this.status = problem.status;
+    this.problems = problem.problems ?? [];
     this.logId = problem.log_id;
   }
 }
 
 interface Request {
-  method?: "GET" | "POST" | "PATCH" | "DELETE";
+  method?: "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
   /** Sent as JSON. */
   json?: unknown;
   /** Sent as it is. */
@@ -44,8 +46,6 @@ export async function send(path: string, request: Request = {}): Promise<Respons
   const headers = new Headers({ accept: "application/json" });
   if (request.json !== undefined) headers.set("content-type", "application/json");
   if (request.body) headers.set("content-type", "application/wasm");
-  const csrf = session.value?.csrf;
-  if (csrf && method !== "GET") headers.set("x-csrf-token", csrf);
   const init: RequestInit = { method, headers, credentials: "same-origin" };
   if (request.json !== undefined) init.body = JSON.stringify(request.json);
   if (request.body) init.body = request.body;

@@ -1,6 +1,6 @@
 /** The documents of plugins, new runs and administration. */
 
-import type { Json, JsonObject } from "./types.ts";
+import type { Json, JsonObject, MemoryUse, ObjectField, PipelineProblem, Quota } from "./types.ts";
 
 /** As much of JSON Schema as forms are made from; what else stands in one is shown, not used. */
 export interface Schema {
@@ -47,119 +47,125 @@ export interface ActorExport {
 export interface Plugin {
   name: string;
   version: string;
+  digest: string;
+  size: number;
+  enabled: boolean;
+  /** Part of the host: can be neither removed nor disabled. */
+  builtin: boolean;
+  pushed_ms: number | null;
+  doc: string | null;
   tasks: TaskExport[];
   actors: ActorExport[];
   requests: { mounts: string[]; http: string[]; env: string[] };
   imports: string[];
   exports: string[];
-  size: number;
-  digest: string;
-  enabled: boolean;
-  uploaded_ms?: number | null;
-  used_by?: { run: string; pipeline: string }[];
+  /** Pipelines. */
+  used_by: string[];
+  /** Why it cannot be used. */
+  error: string | null;
 }
 
 export interface TryResult {
-  outputs: JsonObject;
-  logs?: { level: string; message: string }[];
-  receipt?: { wall_s: number; cpu_s: number; memory_peak_bytes: number } | null;
-  error?: string | null;
+  outputs: (ObjectField & { rows?: number[][] | null })[];
+  logs: { level: string; message: string }[];
+  seconds: number;
 }
+
+/** A sample input: JSON, or a tensor; without data it is filled with a pattern. */
+export type TryInput = { json: Json } | { dtype: string; shape: number[]; data: number[] | null };
 
 export interface PipelineText {
   name: string;
   text: string;
-}
-
-export interface CheckProblem {
-  line?: number | null;
-  message: string;
-  suggestion?: string | null;
+  source: "example" | "run";
+  run: string | null;
 }
 
 export interface CheckedStage {
   name: string;
-  kind: "task" | "actor";
-  /** `plugin/task`, or `actor.method`. */
-  runs: string;
-  repeat?: number | null;
-  doc?: string;
+  kind: "task" | "method";
+  plugin: string | null;
+  version: string | null;
+  export: string | null;
+  actor: string | null;
+  method: string | null;
+  repeat: number | null;
+  foreach: boolean;
+  doc: string;
   args: JsonObject;
-  schema?: Schema | null;
+  schema: Schema | null;
+  inputs: { name: string; stage: string; field: string }[];
+  outputs: string[];
 }
 
 export interface CheckedActor {
   name: string;
-  runs: string;
-  doc?: string;
+  native: string | null;
+  plugin: string | null;
+  class: string | null;
+  doc: string;
   args: JsonObject;
-  schema?: Schema | null;
+  schema: Schema | null;
 }
 
 export interface Grant {
-  subject: string;
-  kind: "mount" | "http" | "env" | string;
-  name: string;
-  value?: string | null;
-  granted: boolean;
+  /** Who is granted it, in words. */
+  at: string;
+  mount: string;
+  folder: string;
 }
 
 export interface Limit {
-  subject: string;
-  name: string;
-  value: string;
-  source?: string | null;
+  at: string;
+  memory_bytes: number | null;
+  timeout_s: number | null;
+  cpus: number | null;
+  max_retries: number | null;
 }
 
 export interface Checked {
-  problems: CheckProblem[];
+  ok: boolean;
+  problems: PipelineProblem[];
+  name: string | null;
   stages: CheckedStage[];
   actors: CheckedActor[];
   grants: Grant[];
   limits: Limit[];
 }
 
-export interface Quota {
-  runs: number;
-  cpus: number;
-  memory: number;
-  store_bytes: number;
-  upload_bytes: number;
-  requests_per_minute: number;
-}
-
 export interface TokenRow {
   id: string;
-  label?: string | null;
+  label: string | null;
+  admin: boolean;
+  kind: "token" | "session";
   created_ms: number;
-  expires_ms?: number | null;
-  used_ms?: number | null;
-  revoked: boolean;
+  expires_ms: number | null;
+  revoked_ms: number | null;
+  used_ms: number | null;
 }
 
 export interface TenantRow {
   name: string;
-  admin: boolean;
   created_ms: number;
   quota: Quota;
-  used: Partial<Record<keyof Quota, number>>;
+  use: { runs: number; stored_bytes: number; requests_last_minute: number; memory_bytes: number };
   tokens: TokenRow[];
+  mounts: { name: string; folder: string }[];
 }
 
-export interface AuditRow {
+export interface AuditEntry {
   number: number;
   at_ms: number;
-  actor: string;
-  action: string;
+  by: string;
+  act: string;
   subject: string;
-  detail?: string | null;
+  detail: string | null;
 }
 
-export interface WorkerRow {
+export interface TenantWorkers {
   tenant: string;
-  worker: string;
-  state: "idle" | "busy" | "dedicated" | string;
-  run?: string | null;
-  stage?: string | null;
-  since_s?: number | null;
+  cpus: number;
+  cpus_free: number;
+  runs: string[];
+  memory: MemoryUse;
 }

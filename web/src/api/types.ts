@@ -12,7 +12,15 @@ export type RunStatus = "queued" | "running" | "succeeded" | "failed" | "interru
 export interface Session {
   tenant: string;
   admin: boolean;
-  csrf?: string;
+  /** The public part of the token. */
+  token: string;
+  expires_ms: number | null;
+}
+
+export interface PipelineProblem {
+  line?: number | null;
+  column?: number | null;
+  message: string;
 }
 
 export interface Problem {
@@ -21,29 +29,51 @@ export interface Problem {
   status: number;
   detail?: string;
   log_id?: string;
+  /** Comes with a pipeline that is not valid. */
+  problems?: PipelineProblem[];
+}
+
+/** Each figure a limit, or `null` for none. */
+export interface Quota {
+  runs: number | null;
+  cpus: number | null;
+  memory_bytes: number | null;
+  stored_bytes: number | null;
+  upload_bytes: number | null;
+  requests_per_minute: number | null;
+}
+
+export interface MemoryUse {
+  used_bytes: number;
+  limit_bytes: number | null;
+  spilled_bytes: number;
 }
 
 export interface Overview {
   version: string;
   uptime_s: number;
+  tenant: string;
   workers: number;
   cpus: number;
-  memory_used: number;
-  memory_limit: number;
-  store_bytes: number;
+  memory: MemoryUse;
+  store: { used_bytes: number; limit_bytes: number | null };
   runs: Partial<Record<RunStatus, number>>;
+  quota: Quota;
 }
 
 export interface RunRow {
   run: string;
   pipeline: string;
   status: RunStatus;
+  seed: number;
   started_ms: number;
   wall_s: number;
-  error?: string | null;
-  progress?: { done: number; total: number } | null;
-  accuracy?: number | null;
-  tenant?: string;
+  error: string | null;
+  /** Units finished of units known; live runs only. */
+  progress: { done: number; total: number } | null;
+  accuracy: number | null;
+  tenant: string;
+  live: boolean;
 }
 
 export interface RunPage {
@@ -154,7 +184,7 @@ export interface AccountReport {
   policies: PolicyAccount[];
 }
 
-/** `run.finished`, with what only a server knows. */
+/** `run.finished`. */
 export interface RunReport {
   run: string;
   status: RunStatus;
@@ -169,13 +199,19 @@ export interface RunReport {
   account: AccountReport;
   result: JsonObject;
   error?: string | null;
-  pipeline?: string;
-  pipeline_text?: string | null;
-  set?: string[];
-  started_ms?: number;
-  tenant?: string;
+}
+
+/** A run's report with what only a server knows. */
+export interface RunDocument {
+  report: RunReport;
+  pipeline: string;
+  started_ms: number;
+  pipeline_text: string | null;
+  set: string[];
+  /** Whether failures may be injected. */
+  chaos: boolean;
   live: boolean;
-  chaos?: boolean;
+  tenant: string;
 }
 
 export interface CheckpointRow {
@@ -199,15 +235,18 @@ export interface CheckpointRow {
 
 export interface GraphNode {
   id: string;
-  kind: "task" | "actor" | "method" | string;
-  actor?: string | null;
-  repeat?: number | null;
+  kind: "task" | "method";
+  actor: string | null;
+  repeat: number | null;
+  foreach: boolean;
   status: string;
+  done: number;
+  total: number | null;
 }
 
 export interface Graph {
   nodes: GraphNode[];
-  edges: { from: string; to: string; field: string }[];
+  edges: { from: string; to: string; field: string; input: string }[];
 }
 
 export interface ObjectField {
@@ -215,26 +254,23 @@ export interface ObjectField {
   kind: "tensor" | "json" | "bytes";
   dtype?: string | null;
   shape?: number[] | null;
-  bytes: number;
-  image?: boolean;
+  bytes?: number | null;
+  /** The document itself, of a JSON field. */
+  value?: Json;
 }
 
 export interface ObjectRow {
   stage: string;
   index: number;
-  bytes: number;
   fields: ObjectField[];
+  /** Whether its bytes can be looked at. */
+  stored: boolean;
 }
 
-/** The first rows of one field; tensors as nested lists, JSON as it is, bytes as hexadecimal text. */
+/** The first rows of a tensor, each as flat numbers. */
 export interface ObjectRows {
-  stage: string;
-  index: number;
   field: string;
-  kind: "tensor" | "json" | "bytes";
-  dtype?: string | null;
-  shape?: number[] | null;
-  bytes: number;
-  rows: Json[];
-  image?: boolean;
+  dtype: string;
+  shape: number[];
+  rows: number[][];
 }

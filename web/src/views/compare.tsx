@@ -2,7 +2,7 @@
 
 import { useMemo } from "preact/hooks";
 import { getEvents, getRun } from "../api/routes.ts";
-import type { Json, RunReport } from "../api/types.ts";
+import type { Json, RunDocument } from "../api/types.ts";
 import { curveGroups } from "../model/derive.ts";
 import { type RunModel, emptyModel, fold } from "../model/fold.ts";
 import { dateTime, number, seconds } from "../model/format.ts";
@@ -16,18 +16,18 @@ import { Empty, Failure, Loading, Panel, Scroll, Status } from "../ui/parts.tsx"
 const RUNS_MAX = 8;
 
 interface Entry {
-  report: RunReport;
+  document: RunDocument;
   model: RunModel;
 }
 
 async function load(run: string, signal: AbortSignal): Promise<Entry> {
-  const report = await getRun(run, signal);
+  const document = await getRun(run, signal);
   let model = emptyModel();
   for (;;) {
     const { events } = await getEvents(run, model.last, signal);
     const before = model.last;
     model = fold(model, events);
-    if (events.length === 0 || model.last === before) return { report, model };
+    if (events.length === 0 || model.last === before) return { document, model };
   }
 }
 
@@ -54,7 +54,7 @@ export function Compare() {
 function Columns({ entries }: { entries: Entry[] }) {
   const charts = useMemo(() => overlaid(entries), [entries]);
   const results = tableOf(entries, (entry) => resultsOf(entry));
-  const values = tableOf(entries, (entry) => pipelineValues(entry.report.pipeline_text ?? "", entry.report.set ?? []));
+  const values = tableOf(entries, (entry) => pipelineValues(entry.document.pipeline_text ?? "", entry.document.set));
   return (
     <div class="stack">
       <div class="pair">
@@ -74,12 +74,12 @@ function Columns({ entries }: { entries: Entry[] }) {
 
 function overlaid(entries: Entry[]): { title: string; series: Series[] }[] {
   const charts: { title: string; series: Series[] }[] = [];
-  entries.forEach(({ report, model }, tone) => {
+  entries.forEach(({ document, model }, tone) => {
     for (const group of curveGroups(model.curves)) {
       for (const curve of group.curves) {
         let chart = charts.find((one) => one.title === curve.name);
         if (!chart) charts.push((chart = { title: curve.name, series: [] }));
-        chart.series.push({ label: report.run, points: curve.points, tone });
+        chart.series.push({ label: document.report.run, points: curve.points, tone });
       }
     }
   });
@@ -88,7 +88,7 @@ function overlaid(entries: Entry[]): { title: string; series: Series[] }[] {
 
 type Row = [name: string, cells: (string | undefined)[]];
 
-function resultsOf({ report, model }: Entry): Record<string, string> {
+function resultsOf({ document: { report }, model }: Entry): Record<string, string> {
   const shown = Object.entries(report.result).map(([name, value]) => [name, text(value)]);
   return {
     "wall time": seconds(report.wall_s),
@@ -117,7 +117,7 @@ function Table({ entries, rows, label, head }: { entries: Entry[]; rows: Row[]; 
         <thead>
           <tr>
             <th scope="col"><span class="sr-only">Name</span></th>
-            {entries.map(({ report }, tone) => (
+            {entries.map(({ document: { report } }, tone) => (
               <th scope="col" key={report.run}>
                 <a href={`/runs/${report.run}`} class={`key tone-${tone % 6}`}>{report.run}</a>
               </th>
@@ -129,15 +129,15 @@ function Table({ entries, rows, label, head }: { entries: Entry[]; rows: Row[]; 
             <>
               <tr>
                 <th scope="row">status</th>
-                {entries.map(({ report }) => <td key={report.run}><Status status={report.status} /></td>)}
+                {entries.map(({ document: { report } }) => <td key={report.run}><Status status={report.status} /></td>)}
               </tr>
               <tr>
                 <th scope="row">pipeline</th>
-                {entries.map(({ report }) => <td key={report.run}>{report.pipeline}</td>)}
+                {entries.map(({ document }) => <td key={document.report.run}>{document.pipeline}</td>)}
               </tr>
               <tr>
                 <th scope="row">started</th>
-                {entries.map(({ report }) => <td key={report.run}>{report.started_ms ? dateTime(report.started_ms) : "–"}</td>)}
+                {entries.map(({ document }) => <td key={document.report.run}>{dateTime(document.started_ms)}</td>)}
               </tr>
             </>
           )}

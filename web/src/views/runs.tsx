@@ -2,7 +2,8 @@
 
 import { signal } from "@preact/signals";
 import { useEffect, useState } from "preact/hooks";
-import { getRuns } from "../api/routes.ts";
+import { getRuns, RUNS_STREAM } from "../api/routes.ts";
+import { follow } from "../api/stream.ts";
 import type { RunRow } from "../api/types.ts";
 import { ago, dateTime, percent, seconds } from "../model/format.ts";
 import { go, params, withParams } from "../router.ts";
@@ -12,8 +13,8 @@ import { Button, Empty, Failure, LinkButton, Loading, Meter, Status } from "../u
 
 const PAGE = 50;
 /** How often the page is asked for again, while something in it runs and otherwise. */
-const LIVE_MS = 1500;
-const IDLE_MS = 6000;
+const LIVE_MS = 2000;
+const IDLE_MS = 15_000;
 const STATUSES = ["running", "queued", "succeeded", "failed", "interrupted"];
 
 /** Survives paging and filtering: runs of different pages can be compared. */
@@ -34,6 +35,7 @@ export function Runs() {
   const runs = page.data?.runs;
   const anyLive = runs?.some((run) => run.status === "running" || run.status === "queued") ?? false;
   useEffect(() => setLive(anyLive), [anyLive]);
+  useRunsStream(page.reload);
   const filtered = Boolean(filter.status || filter.pipeline || filter.q);
 
   return (
@@ -57,6 +59,16 @@ export function Runs() {
       {runs && <Pages after={filter.after} next={page.data?.next ?? null} count={runs.length} />}
     </>
   );
+}
+
+/** The list is asked for again as soon as the server says that it changed. */
+function useRunsStream(changed: () => void): void {
+  useEffect(() => {
+    const stop = new AbortController();
+    const listener = { onMessage: changed, onConnection: () => undefined, goesOn: () => true };
+    void follow(RUNS_STREAM, undefined, listener, stop.signal);
+    return () => stop.abort();
+  }, [changed]);
 }
 
 function Filters({ status, pipeline, q }: { status: string; pipeline: string; q: string }) {
@@ -135,7 +147,7 @@ function Row({ run, now, tenants }: { run: RunRow; now: number; tenants: boolean
           ? <Meter value={run.progress.done} max={run.progress.total} label={`Progress of ${run.run}`} text={`${run.progress.done} of ${run.progress.total}`} />
           : <span class="faint">–</span>}
       </td>
-      <td class="num" data-label="Accuracy">{run.accuracy === null || run.accuracy === undefined ? <span class="faint">–</span> : percent(run.accuracy)}</td>
+      <td class="num" data-label="Accuracy">{run.accuracy === null ? <span class="faint">–</span> : percent(run.accuracy)}</td>
       {tenants && <td data-label="Tenant">{run.tenant}</td>}
       <td class="num" data-label="Duration">{seconds(wall_s)}</td>
       <td class="num" data-label="Started"><time dateTime={new Date(run.started_ms).toISOString()} title={dateTime(run.started_ms)}>{ago(run.started_ms, now)}</time></td>

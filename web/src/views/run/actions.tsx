@@ -2,7 +2,7 @@
 
 import { useState } from "preact/hooks";
 import { cancelRun, inject, rerun, resumeRun } from "../../api/routes.ts";
-import type { RunReport, RunStatus } from "../../api/types.ts";
+import type { RunDocument, RunStatus } from "../../api/types.ts";
 import type { RunModel } from "../../model/fold.ts";
 import { pipelineValues } from "../../model/values.ts";
 import { go } from "../../router.ts";
@@ -10,7 +10,7 @@ import { Confirm, Dialog, useAction } from "../../ui/overlays.tsx";
 import { Button, Field } from "../../ui/parts.tsx";
 
 interface ActionsProps {
-  report: RunReport;
+  document: RunDocument;
   model: RunModel;
   status: RunStatus;
   reload(): void;
@@ -18,34 +18,34 @@ interface ActionsProps {
 
 type Open = "cancel" | "rerun" | "chaos" | undefined;
 
-export function Actions({ report, model, status, reload }: ActionsProps) {
+export function Actions({ document, model, status, reload }: ActionsProps) {
   const [open, setOpen] = useState<Open>();
   const [busy, act] = useAction();
   const close = () => setOpen(undefined);
   const live = status === "running" || status === "queued";
   return (
     <div class="actions">
-      {live && report.chaos && <Button icon="bolt" onClick={() => setOpen("chaos")}>Inject failure</Button>}
+      {live && document.chaos && <Button icon="bolt" onClick={() => setOpen("chaos")}>Inject failure</Button>}
       {live && <Button icon="stop" onClick={() => setOpen("cancel")}>Cancel</Button>}
       {(status === "interrupted" || status === "failed") && (
-        <Button kind="primary" icon="play" busy={busy} onClick={() => void act(() => resumeRun(report.run), "The run goes on").then((ok) => ok && reload())}>
+        <Button kind="primary" icon="play" busy={busy} onClick={() => void act(() => resumeRun(document.report.run), "The run goes on").then((ok) => ok && reload())}>
           Resume
         </Button>
       )}
       <Button icon="again" onClick={() => setOpen("rerun")}>Run again</Button>
       {open === "cancel" && (
-        <Confirm title="Cancel this run?" yes="Cancel the run" danger act={() => cancelRun(report.run)} onClose={close}>
+        <Confirm title="Cancel this run?" yes="Cancel the run" danger act={() => cancelRun(document.report.run)} onClose={close}>
           <p>Stages under way are stopped. What is done and saved stays, and the run can be resumed.</p>
         </Confirm>
       )}
-      {open === "rerun" && <Rerun report={report} onClose={close} />}
-      {open === "chaos" && <Chaos report={report} model={model} onClose={close} />}
+      {open === "rerun" && <Rerun document={document} onClose={close} />}
+      {open === "chaos" && <Chaos document={document} model={model} onClose={close} />}
     </div>
   );
 }
 
-function Rerun({ report, onClose }: { report: RunReport; onClose(): void }) {
-  const before = pipelineValues(report.pipeline_text ?? "", report.set ?? []);
+function Rerun({ document, onClose }: { document: RunDocument; onClose(): void }) {
+  const before = pipelineValues(document.pipeline_text ?? "", document.set);
   const names = Object.keys(before).filter((name) => /\.args\.|\.repeat$|^pipeline\.seed$|^checkpoint\./.test(name));
   const [changes, setChanges] = useState<Record<string, string>>({});
   const [more, setMore] = useState("");
@@ -57,7 +57,7 @@ function Rerun({ report, onClose }: { report: RunReport; onClose(): void }) {
   const submit = (event: Event) => {
     event.preventDefault();
     void act(async () => {
-      const { run } = await rerun(report.run, set);
+      const { run } = await rerun(document.report.run, set);
       onClose();
       go(`/runs/${run}`);
     });
@@ -93,7 +93,7 @@ const KINDS = [
   ["actor-crash", "The actor loses its state"],
 ] as const;
 
-function Chaos({ report, model, onClose }: { report: RunReport; model: RunModel; onClose(): void }) {
+function Chaos({ document, model, onClose }: { document: RunDocument; model: RunModel; onClose(): void }) {
   const running = model.stages.findLast((stage) => stage.status === "running") ?? model.stages.at(-1);
   const names = [...new Set([...model.stages.map((stage) => stage.name)])];
   const [stage, setStage] = useState(running?.name ?? "");
@@ -103,7 +103,7 @@ function Chaos({ report, model, onClose }: { report: RunReport; model: RunModel;
   const submit = (event: Event) => {
     event.preventDefault();
     const spec = model.repeated[stage] === false ? `${stage}:${kind}` : `${stage}[${index}]:${kind}`;
-    void act(() => inject(report.run, spec), `${spec} will happen`).then((ok) => ok && onClose());
+    void act(() => inject(document.report.run, spec), `${spec} will happen`).then((ok) => ok && onClose());
   };
   return (
     <Dialog title="Inject a failure" onClose={onClose}>

@@ -8,11 +8,12 @@ import { bytes, dateTime, number, seconds, shortDigest } from "../../model/forma
 import { query } from "../../api/client.ts";
 import { useData } from "../../ui/hooks.ts";
 import { Confirm, useAction } from "../../ui/overlays.tsx";
-import { Button, Chip, Copy, Empty, Failure, LinkButton, Loading, Panel } from "../../ui/parts.tsx";
+import { Button, Chip, Copy, Empty, Failure, LinkButton, Loading } from "../../ui/parts.tsx";
 import type { TabProps } from "./run.tsx";
 
-export function Checkpoints({ report, model }: TabProps) {
-  const list = useData(`${report.run}:${model.checkpoints.length}`, (signal) => getCheckpoints(report.run, signal));
+export function Checkpoints({ document, model }: TabProps) {
+  const { run } = document.report;
+  const list = useData(`${run}:${model.checkpoints.length}`, (signal) => getCheckpoints(run, signal));
   const [dropping, setDropping] = useState<CheckpointRow>();
   const [busy, act] = useAction();
   if (list.loading) return <Loading what="checkpoints" />;
@@ -54,7 +55,7 @@ export function Checkpoints({ report, model }: TabProps) {
                   {row.pinned ? "Unpin" : "Pin"}
                 </Button>
                 {row.actor && !row.damaged && (
-                  <LinkButton href={`/new${query({ run: report.run, from: `${row.actor}=${row.id}` })}`} icon="fork">New run from here</LinkButton>
+                  <LinkButton href={`/new${query({ run: run, from: `${row.actor}=${row.id}` })}`} icon="fork">New run from here</LinkButton>
                 )}
                 <Button kind="quiet" icon="trash" iconOnly disabled={row.pinned} onClick={() => setDropping(row)}>Drop checkpoint {row.number}</Button>
               </div>

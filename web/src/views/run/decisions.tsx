@@ -5,7 +5,7 @@ import { number, percent, seconds } from "../../model/format.ts";
 import { Chip, Empty, Panel, Scroll, Stat } from "../../ui/parts.tsx";
 import type { TabProps } from "./run.tsx";
 
-export function Decisions({ report, model }: TabProps) {
+export function Decisions({ document, model }: TabProps) {
   const { account } = model;
   if (model.decisions.length === 0) {
     return (
@@ -15,7 +15,7 @@ export function Decisions({ report, model }: TabProps) {
     );
   }
   const spent = account.blocking_s + account.background_s;
-  const policies = [...report.account.policies].sort((a, b) => a.makespan_s - b.makespan_s);
+  const policies = [...document.report.account.policies].sort((a, b) => a.makespan_s - b.makespan_s);
   const worst = Math.max(...policies.map((policy) => policy.makespan_s));
   return (
     <div class="stack">

@@ -13,8 +13,9 @@ import type { TabProps } from "./run.tsx";
 
 const NODE = { width: 184, height: 66, gapX: 72, gapY: 26, margin: 12 };
 
-export function GraphTab({ report, model }: TabProps) {
-  const loaded = useData(report.run, (signal) => getGraph(report.run, signal));
+export function GraphTab({ document, model }: TabProps) {
+  const { run } = document.report;
+  const loaded = useData(run, (signal) => getGraph(run, signal));
   const [chosen, setChosen] = useState<string>();
   if (loaded.loading) return <Loading what="the graph" />;
   if (loaded.error) return <Failure error={loaded.error} retry={loaded.reload} />;

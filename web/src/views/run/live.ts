@@ -4,15 +4,15 @@ import { useCallback, useEffect, useState } from "preact/hooks";
 import type { ApiError } from "../../api/client.ts";
 import type { RunEvent } from "../../api/events.ts";
 import { getEvents, getRun, streamAddress } from "../../api/routes.ts";
-import { follow } from "../../api/stream.ts";
-import type { RunReport } from "../../api/types.ts";
+import { follow, runEvent } from "../../api/stream.ts";
+import type { RunDocument } from "../../api/types.ts";
 import { emptyModel, fold, type RunModel } from "../../model/fold.ts";
 
 /** Events are folded together for so long before the page is drawn: ten times a second is enough. */
 const BATCH_MS = 100;
 
 export interface LiveRun {
-  report: RunReport | undefined;
+  document: RunDocument | undefined;
   model: RunModel;
   error: ApiError | undefined;
   /** False while a live run's stream is away. */
@@ -22,7 +22,7 @@ export interface LiveRun {
 }
 
 export function useRun(run: string): LiveRun {
-  const [report, setReport] = useState<RunReport>();
+  const [document, setDocument] = useState<RunDocument>();
   const [model, setModel] = useState<RunModel>(emptyModel);
   const [error, setError] = useState<ApiError>();
   const [connected, setConnected] = useState(true);
@@ -30,7 +30,7 @@ export function useRun(run: string): LiveRun {
 
   useEffect(() => {
     const stop = new AbortController();
-    watch(run, stop.signal, { setReport, setModel, setConnected }).catch((cause: ApiError) => {
+    watch(run, stop.signal, { setDocument, setModel, setConnected }).catch((cause: ApiError) => {
       if (!stop.signal.aborted) setError(cause);
     });
     return () => stop.abort();
@@ -40,21 +40,21 @@ export function useRun(run: string): LiveRun {
     setError(undefined);
     setRound((n) => n + 1);
   }, []);
-  return { report, model, error, connected, reload };
+  return { document, model, error, connected, reload };
 }
 
 interface Sink {
-  setReport(report: RunReport): void;
+  setDocument(document: RunDocument): void;
   setModel(model: RunModel): void;
   setConnected(connected: boolean): void;
 }
 
 async function watch(run: string, signal: AbortSignal, sink: Sink): Promise<void> {
-  const report = await getRun(run, signal);
-  sink.setReport(report);
+  const document = await getRun(run, signal);
+  sink.setDocument(document);
   let model = await history(run, signal);
   sink.setModel(model);
-  if (!report.live) return;
+  if (!document.live) return;
 
   let waiting: RunEvent[] = [];
   let timer: ReturnType<typeof setTimeout> | undefined;
@@ -69,8 +69,10 @@ async function watch(run: string, signal: AbortSignal, sink: Sink): Promise<void
     streamAddress(run),
     model.last,
     {
-      onEvent: (event) => {
-        ended = event.body.type === "run_ended" || (ended && event.body.type !== "run_started");
+      onMessage: (message) => {
+        if (message.name === "end") ended = true;
+        const event = runEvent(message);
+        if (!event) return;
         waiting.push(event);
         timer ??= setTimeout(flush, BATCH_MS);
       },
@@ -84,7 +86,7 @@ async function watch(run: string, signal: AbortSignal, sink: Sink): Promise<void
   flush();
   sink.setConnected(true);
   // The end brings what only the server computes, such as what other policies would have cost.
-  sink.setReport(await getRun(run, signal));
+  sink.setDocument(await getRun(run, signal));
 }
 
 async function history(run: string, signal: AbortSignal): Promise<RunModel> {

@@ -1,7 +1,7 @@
 /** The outputs of stages: what they are, their first rows, and pictures as pictures. */
 
 import { getObject, getObjects, imageAddress } from "../../api/routes.ts";
-import type { Json, ObjectField, ObjectRow, ObjectRows } from "../../api/types.ts";
+import type { ObjectField, ObjectRow } from "../../api/types.ts";
 import { stageName } from "../../model/fold.ts";
 import { bytes, number, shape } from "../../model/format.ts";
 import { params, withParams } from "../../router.ts";
@@ -12,10 +12,12 @@ import type { TabProps } from "./run.tsx";
 const ROWS = 12;
 /** Cells of a row that are shown; a picture's row has thousands. */
 const CELLS_MAX = 12;
+const PICTURES_MAX = 24;
 
-export function Objects({ report, model }: TabProps) {
+export function Objects({ document, model }: TabProps) {
+  const { run } = document.report;
   const done = model.stages.filter((stage) => stage.status === "succeeded").length;
-  const list = useData(`${report.run}:${done}`, (signal) => getObjects(report.run, signal));
+  const list = useData(`${run}:${done}`, (signal) => getObjects(run, signal));
   const chosen = params.value.get("object");
   if (list.loading) return <Loading what="objects" />;
   if (list.error) return <Failure error={list.error} retry={list.reload} />;
@@ -32,7 +34,7 @@ export function Objects({ report, model }: TabProps) {
             <li key={`${object.stage}-${object.index}`}>
               <div class="row-main">
                 <span class="row-name wrap">{stageName(object.stage, object.index, model.repeated[object.stage] ?? false)}</span>
-                <span class="dim num">{bytes(object.bytes)}</span>
+                {!object.stored && <span class="faint">described only</span>}
               </div>
               <ul class="fields">
                 {object.fields.map((field) => {
@@ -51,31 +53,48 @@ export function Objects({ report, model }: TabProps) {
           ))}
         </ul>
       </Panel>
-      {open ? <Field key={chosen} run={report.run} object={open.object} field={open.field} /> : <Panel><Empty title="Choose a field to look into" /></Panel>}
+      {open ? <Field key={chosen} run={run} object={open.object} field={open.field} /> : <Panel><Empty title="Choose a field to look into" /></Panel>}
     </div>
   );
 }
 
 const idOf = (object: ObjectRow, field: ObjectField) => `${object.stage}/${object.index}/${field.name}`;
 
-function describe(field: { kind: string; dtype?: string | null; shape?: number[] | null; bytes: number }): string {
-  return field.kind === "tensor" ? `${field.dtype ?? ""} ${shape(field.shape)}` : `${field.kind}, ${bytes(field.bytes)}`;
+function describe(field: ObjectField): string {
+  if (field.kind === "tensor") return `${field.dtype ?? ""} ${shape(field.shape)}`;
+  return typeof field.bytes === "number" ? `${field.kind}, ${bytes(field.bytes)}` : field.kind;
+}
+
+/** Rows of bytes, three to a pixel. */
+function isPictures({ kind, dtype, shape }: ObjectField): boolean {
+  return kind === "tensor" && dtype === "u8" && shape?.length === 4 && shape[3] === 3;
 }
 
 function Field({ run, object, field }: { run: string; object: ObjectRow; field: ObjectField }) {
-  const { stage, index } = object;
-  const loaded = useData(`${run}/${idOf(object, field)}`, (signal) => getObject(run, stage, index, field.name, ROWS, signal));
+  const title = `${object.stage}.${field.name}`;
+  const aside = <Chip>{describe(field)}</Chip>;
+  if (field.value !== undefined) {
+    return <Panel title={title} aside={aside}><pre class="document" tabIndex={0}>{JSON.stringify(field.value, null, 2)}</pre></Panel>;
+  }
   return (
-    <Panel title={`${stage}.${field.name}`} aside={<Chip>{describe(field)}</Chip>}>
-      {loaded.loading && <Loading what="rows" />}
-      {loaded.error && <Failure error={loaded.error} retry={loaded.reload} />}
-      {loaded.data && (field.image ? <Pictures run={run} object={object} field={field} /> : <Rows data={loaded.data} />)}
+    <Panel title={title} aside={aside}>
+      {field.kind === "bytes" && <Empty title="Bytes that only the plugins understand" />}
+      {field.kind !== "bytes" && !object.stored && (
+        <Empty title="Its bytes are not kept"><p>What it was is known; the rows themselves are kept where a checkpoint of the output was taken.</p></Empty>
+      )}
+      {field.kind === "tensor" && object.stored && (isPictures(field) ? <Pictures run={run} object={object} field={field} /> : <Rows run={run} object={object} field={field} />)}
     </Panel>
   );
 }
 
-function Pictures({ run, object, field }: { run: string; object: ObjectRow; field: ObjectField }) {
-  const count = Math.min(field.shape?.[0] ?? 1, 24);
+interface FieldProps {
+  run: string;
+  object: ObjectRow;
+  field: ObjectField;
+}
+
+function Pictures({ run, object, field }: FieldProps) {
+  const count = Math.min(field.shape?.[0] ?? 0, PICTURES_MAX);
   return (
     <ul class="pictures">
       {Array.from({ length: count }, (_, row) => (
@@ -88,29 +107,29 @@ function Pictures({ run, object, field }: { run: string; object: ObjectRow; fiel
   );
 }
 
-function Rows({ data }: { data: ObjectRows }) {
-  if (data.kind !== "tensor") {
-    const text = data.kind === "bytes" ? String(data.rows[0] ?? "") : data.rows.map((row) => JSON.stringify(row, null, 2)).join("\n");
-    return <pre class="document" tabIndex={0}>{text}</pre>;
-  }
+function Rows({ run, object, field }: FieldProps) {
+  const { stage, index } = object;
+  const loaded = useData(`${run}/${idOf(object, field)}`, (signal) => getObject(run, stage, index, field.name, ROWS, signal));
+  if (loaded.loading) return <Loading what="rows" />;
+  if (loaded.error) return <Failure error={loaded.error} retry={loaded.reload} />;
+  return <Cells rows={loaded.data?.rows ?? []} />;
+}
+
+/** Rows of flat numbers, the first cells of each. */
+export function Cells({ rows }: { rows: number[][] }) {
   return (
     <Scroll label="First rows">
       <table class="cells">
         <tbody>
-          {data.rows.map((row, i) => {
-            const cells = flat(row);
-            return (
-              <tr key={i}>
-                <th scope="row" class="num faint">{i}</th>
-                {cells.slice(0, CELLS_MAX).map((cell, j) => <td key={j} class="num mono">{typeof cell === "number" ? number(cell) : String(cell)}</td>)}
-                {cells.length > CELLS_MAX && <td class="faint nowrap">… {number(cells.length - CELLS_MAX)} more</td>}
-              </tr>
-            );
-          })}
+          {rows.map((cells, i) => (
+            <tr key={i}>
+              <th scope="row" class="num faint">{i}</th>
+              {cells.slice(0, CELLS_MAX).map((cell, j) => <td key={j} class="num mono">{number(cell)}</td>)}
+              {cells.length > CELLS_MAX && <td class="faint nowrap">… {number(cells.length - CELLS_MAX)} more</td>}
+            </tr>
+          ))}
         </tbody>
       </table>
     </Scroll>
   );
 }
-
-const flat = (row: Json): Json[] => (Array.isArray(row) ? row.flatMap(flat) : [row]);

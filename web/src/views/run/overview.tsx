@@ -10,9 +10,9 @@ import { Chart } from "../../ui/chart.tsx";
 import { Chip, Empty, Meter, Panel, Stat, Status } from "../../ui/parts.tsx";
 import type { TabProps } from "./run.tsx";
 
-export function OverviewTab({ report, model }: TabProps) {
+export function OverviewTab({ document, model }: TabProps) {
   const groups = useMemo(() => curveGroups(model.curves), [model.curves]);
-  const stages = [...new Set([...pipelineStages(report.pipeline_text ?? ""), ...model.stages.map((stage) => stage.name)])];
+  const stages = [...new Set([...pipelineStages(document.pipeline_text ?? ""), ...model.stages.map((stage) => stage.name)])];
   return (
     <div class="stack">
       <Panel>

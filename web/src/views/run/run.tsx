@@ -1,6 +1,6 @@
 /** One run: its head with what can be done to it, and the tab that the address names. */
 
-import type { RunReport, RunStatus } from "../../api/types.ts";
+import type { RunDocument, RunStatus } from "../../api/types.ts";
 import { newest } from "../../model/derive.ts";
 import type { RunModel } from "../../model/fold.ts";
 import { dateTime, percent, seconds } from "../../model/format.ts";
@@ -21,16 +21,16 @@ import { Timeline } from "./timeline.tsx";
 
 /** What every tab is given. */
 export interface TabProps {
-  report: RunReport;
+  document: RunDocument;
   model: RunModel;
 }
 
 export function Run({ run, tab }: { run: string; tab: string }) {
-  const { report, model, error, connected, reload } = useRun(run);
-  useTitle(report?.pipeline ? `${report.pipeline} ${run}` : run);
-  if (error && !report) return <Failure error={error} retry={reload} />;
-  if (!report) return <Loading what={`run ${run}`} />;
-  const status = model.starts > 0 ? model.status : report.status;
+  const { document, model, error, connected, reload } = useRun(run);
+  useTitle(document ? `${document.pipeline} ${run}` : run);
+  if (error && !document) return <Failure error={error} retry={reload} />;
+  if (!document) return <Loading what={`run ${run}`} />;
+  const status = model.starts > 0 ? model.status : document.report.status;
   const base = `/runs/${encodeURIComponent(run)}`;
   const tabs = [
     { id: "overview", label: "Overview", href: base },
@@ -47,10 +47,10 @@ export function Run({ run, tab }: { run: string; tab: string }) {
       <div class="head">
         <div class="head-text">
           <a class="crumb" href="/">All runs</a>
-          <h1>{report.pipeline ?? "Run"}</h1>
-          <Facts report={report} model={model} status={status} />
+          <h1>{document.pipeline}</h1>
+          <Facts document={document} model={model} status={status} />
         </div>
-        <Actions report={report} model={model} status={status} reload={reload} />
+        <Actions document={document} model={model} status={status} reload={reload} />
       </div>
       {!connected && (
         <div class="banner" role="status">
@@ -58,37 +58,37 @@ export function Run({ run, tab }: { run: string; tab: string }) {
           The connection is lost. The run goes on; this page catches up by itself.
         </div>
       )}
-      {(model.error ?? report.error) && (
+      {(model.error ?? document.report.error) && (
         <div class="banner failed" role="alert">
           <Icon name="warn" />
-          <span class="wrap">{model.error ?? report.error}</span>
+          <span class="wrap">{model.error ?? document.report.error}</span>
         </div>
       )}
       <Tabs tabs={tabs} current={tab} label="Parts of the run" />
-      <TabView tab={tab} report={report} model={model} />
+      <TabView tab={tab} document={document} model={model} />
     </>
   );
 }
 
-function Facts({ report, model, status }: TabProps & { status: RunStatus }) {
+function Facts({ document, model, status }: TabProps & { status: RunStatus }) {
   const now = useNow(status === "running");
-  const begun = report.started_ms;
-  const wall_s = status === "running" && begun ? Math.max(model.wall_s, (now - begun) / 1000) : Math.max(model.wall_s, report.wall_s);
+  const begun = document.started_ms;
+  const wall_s = status === "running" ? Math.max(model.wall_s, (now - begun) / 1000) : Math.max(model.wall_s, document.report.wall_s);
   const accuracy = model.result.test_accuracy ?? newest(model, "accuracy");
   return (
     <div class="head-sub">
       <Status status={status} />
       <span>{seconds(wall_s)}</span>
       {typeof accuracy === "number" && <span>accuracy {percent(accuracy)}</span>}
-      <span>seed {report.seed}</span>
-      {begun && <span>{dateTime(begun)}</span>}
-      <span class="mono id">{report.run}<Copy text={report.run} name="run id" /></span>
+      <span>seed {document.report.seed}</span>
+      <span>{dateTime(begun)}</span>
+      <span class="mono id">{document.report.run}<Copy text={document.report.run} name="run id" /></span>
     </div>
   );
 }
 
-function TabView({ tab, report, model }: TabProps & { tab: string }) {
-  const props = { report, model };
+function TabView({ tab, document, model }: TabProps & { tab: string }) {
+  const props = { document, model };
   switch (tab) {
     case "overview":
       return <OverviewTab {...props} />;

@@ -11,7 +11,8 @@ import { Button, Empty, LinkButton, Panel, Status } from "../../ui/parts.tsx";
 import type { TabProps } from "./run.tsx";
 import { AXIS_PX, barAt, draw, LANE_PX, type Scene, type View, clamped, zoomed } from "./timeline-draw.ts";
 
-export function Timeline({ report, model }: TabProps) {
+export function Timeline({ document, model }: TabProps) {
+  const { run } = document.report;
   const lanes = useMemo(() => lanesOf(model), [model.stages, model.homes]);
   const canvas = useRef<HTMLCanvasElement>(null);
   const [width, setWidth] = useState(0);
@@ -76,7 +77,7 @@ export function Timeline({ report, model }: TabProps) {
             <Button onClick={() => move(zoomed(view, 0.6, 0.5))}>Zoom in</Button>
             <Button onClick={() => move(zoomed(view, 1.6, 0.5))}>Zoom out</Button>
             <Button disabled={!fixed} onClick={() => setFixed(undefined)}>All</Button>
-            <LinkButton href={traceAddress(report.run)} icon="down" download>Chrome trace</LinkButton>
+            <LinkButton href={traceAddress(run)} icon="down" download>Chrome trace</LinkButton>
           </>
         }
       >
@@ -146,7 +147,7 @@ function useWheel(canvas: { current: HTMLCanvasElement | null }, take: (event: W
 
 /** A press that moves drags the view; one that does not is a click. */
 function useDrag(width: number, view: View, move: (view: View) => void, click: (x: number, y: number) => void) {
-  const start = useRef<{ x: number; view: View; moved: boolean }>();
+  const start = useRef<{ x: number; view: View; moved: boolean } | undefined>(undefined);
   return {
     onPointerDown: (event: PointerEvent) => {
       (event.currentTarget as Element).setPointerCapture(event.pointerId);
