@@ -53,6 +53,19 @@ export function ago(ms: number, now: number): string {
   return new Date(ms).toLocaleDateString("en-GB", { dateStyle: "medium" });
 }
 
+/**
+ * Text of a guest on one line: control characters and those that turn the direction of writing are shown
+ * as what they are, so that a line can neither look like two nor like another.
+ */
+export function visible(text: string): string {
+  return text.replace(/[\p{Cc}\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu, (c) => {
+    const code = c.codePointAt(0) ?? 0;
+    if (c === "\n") return " ⏎ ";
+    if (c === "\t") return "    ";
+    return code < 32 ? String.fromCodePoint(0x2400 + code) : `⟨U+${code.toString(16).toUpperCase().padStart(4, "0")}⟩`;
+  });
+}
+
 export function shortDigest(digest: string): string {
   const [kind, rest] = digest.includes(":") ? digest.split(":", 2) : ["", digest];
   return `${kind ? `${kind}:` : ""}${(rest ?? "").slice(0, 12)}…`;

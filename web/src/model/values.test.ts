@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
 import { pipelineStages, pipelineValues } from "./values.ts";
-import { ago, bytes, number, seconds, shortDigest } from "./format.ts";
+import { ago, bytes, number, seconds, shortDigest, visible } from "./format.ts";
 
 it("names values as --set does, and lets --set win", () => {
   const text = `
@@ -42,6 +42,12 @@ it("writes numbers as people read them", () => {
   expect([number(0.123456), number(12345), number(Number.NaN)]).toEqual(["0.1235", "12,345", "–"]);
   expect([ago(0, 20_000), ago(0, 120_000), ago(0, 7_200_000)]).toEqual(["just now", "2 min ago", "2 h ago"]);
   expect(shortDigest("blake3:0123456789abcdef")).toBe("blake3:0123456789ab…");
+});
+
+it("shows what would change how a line reads", () => {
+  expect(visible("\u001b[31mred\r\nnext")).toBe("␛[31mred␍ ⏎ next");
+  expect(visible("a\u202eb\u0085")).toBe("a⟨U+202E⟩b⟨U+0085⟩");
+  expect(visible("héllo ✓ <b>")).toBe("héllo ✓ <b>");
 });
 
 it("knows the stages that have not begun", () => {

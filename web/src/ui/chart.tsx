@@ -151,20 +151,25 @@ function options(width: number, height: number, series: Series[], marks: { curre
   };
 }
 
+/** More checkpoints than this are shown by their diamonds alone: so many lines would hide the curve. */
+const LINES_MAX = 10;
+
 function drawMarks(u: uPlot, marks: ChartMark[]): void {
   const { ctx, bbox } = u;
+  const lines = marks.filter((mark) => mark.kind === "checkpoint").length <= LINES_MAX;
   ctx.save();
+  const paint = { good: colour("good"), bad: colour("bad") };
   for (const mark of marks) {
     const x = Math.round(u.valToPos(mark.step, "x", true));
     if (x < bbox.left - 1 || x > bbox.left + bbox.width + 1) continue;
     const recovery = mark.kind === "recovery";
-    ctx.strokeStyle = ctx.fillStyle = colour(recovery ? "bad" : "good");
+    ctx.strokeStyle = ctx.fillStyle = recovery ? paint.bad : paint.good;
     ctx.lineWidth = devicePixelRatio * (recovery ? 1.5 : 1);
     ctx.setLineDash(recovery ? [] : [3 * devicePixelRatio, 3 * devicePixelRatio]);
     ctx.beginPath();
     ctx.moveTo(x, bbox.top);
     ctx.lineTo(x, bbox.top + bbox.height);
-    ctx.stroke();
+    if (lines || recovery) ctx.stroke();
     // A diamond above a checkpoint, a triangle above a recovery: not told apart by colour alone.
     const r = 5 * devicePixelRatio;
     ctx.setLineDash([]);

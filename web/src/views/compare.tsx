@@ -1,6 +1,6 @@
 /** Two or more runs beside each other: curves overlaid, results and parameters in columns. */
 
-import { useMemo } from "preact/hooks";
+import { useMemo, useState } from "preact/hooks";
 import { getEvents, getRun } from "../api/routes.ts";
 import type { Json, RunDocument } from "../api/types.ts";
 import { curveGroups } from "../model/derive.ts";
@@ -54,7 +54,9 @@ export function Compare() {
 function Columns({ entries }: { entries: Entry[] }) {
   const charts = useMemo(() => overlaid(entries), [entries]);
   const results = tableOf(entries, (entry) => resultsOf(entry));
-  const values = tableOf(entries, (entry) => pipelineValues(entry.document.pipeline_text ?? "", entry.document.set));
+  const [all, setAll] = useState(false);
+  const every = tableOf(entries, (entry) => pipelineValues(entry.document.pipeline_text ?? "", entry.document.set));
+  const values = every.filter(([, cells]) => all || new Set(cells).size > 1);
   return (
     <div class="stack">
       <div class="pair">
@@ -65,8 +67,8 @@ function Columns({ entries }: { entries: Entry[] }) {
       <Panel title="Results" flush>
         <Table entries={entries} rows={results} label="Results" head />
       </Panel>
-      <Panel title="Parameters" flush aside={<span>Where the runs differ is marked.</span>}>
-        <Table entries={entries} rows={values} label="Parameters" />
+      <Panel title="Parameters" flush aside={<label class="check-line"><input type="checkbox" checked={all} onChange={(event) => setAll(event.currentTarget.checked)} />Also those that are equal</label>}>
+        {values.length > 0 ? <Table entries={entries} rows={values} label="Parameters" /> : <Empty title="The runs have the same parameters" />}
       </Panel>
     </div>
   );
@@ -92,8 +94,8 @@ function resultsOf({ document: { report }, model }: Entry): Record<string, strin
   const shown = Object.entries(report.result).map(([name, value]) => [name, text(value)]);
   return {
     "wall time": seconds(report.wall_s),
-    "computing time": seconds(report.cost.cpu_s),
-    calls: number(report.cost.calls),
+    "computing time": seconds(model.cost.cpu_s),
+    calls: number(model.cost.calls),
     checkpoints: number(model.checkpoints.length),
     recoveries: number(model.recoveries.length),
     "seconds saved": seconds(model.account.saved_s),

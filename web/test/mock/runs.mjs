@@ -81,7 +81,7 @@ for (let i = 0; i < COUNT; i += 1) {
     run: runId(started_ms, i), pipeline, status, seed: i === 0 ? 7 : Math.floor(rand() * 1000), started_ms, wall_s: 9 + rand() * 40,
     error: status === "failed" ? ERRORS[i % ERRORS.length] : null, progress: null,
     accuracy: status === "succeeded" && pipeline !== "stream" ? 0.86 + rand() * 0.08 : null, tenant: "default", live: false,
-  }, "push", { set: i % 4 === 1 ? ["actor.trainer.args.learning_rate=0.003", "stage.train.repeat=12"] : [] });
+  }, "push", { set: i % 3 === 1 ? ["actor.trainer.args.learning_rate=0.003", "stage.train.repeat=12"] : [] });
 }
 
 function add(row, where, more = {}) {

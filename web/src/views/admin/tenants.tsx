@@ -135,7 +135,7 @@ function Tokens({ tenant, add, revoke }: { tenant: TenantRow; add(): void; revok
       <div class="sub-head"><h3>Tokens</h3><Button kind="quiet" icon="plus" onClick={add}>Make one<span class="sr-only"> for {tenant.name}</span></Button></div>
       {tokens.length === 0 ? <Empty title="No token: nobody can log in" /> : (
         <Scroll label={`Tokens of ${tenant.name}`}>
-          <table class="ports">
+          <table class="ports middle">
             <thead>
               <tr><th scope="col">Token</th><th scope="col">Made</th><th scope="col">Last used</th><th scope="col">Expires</th><th scope="col"><span class="sr-only">Actions</span></th></tr>
             </thead>

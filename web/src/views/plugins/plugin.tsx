@@ -134,7 +134,10 @@ function Actor({ plugin, actor }: { plugin: string; actor: ActorExport }) {
   );
 }
 
-const shapeText = (shape: Json | undefined) => (shape === undefined || shape === null ? "" : typeof shape === "string" ? shape : JSON.stringify(shape));
+function shapeText(shape: Json | undefined): string {
+  if (shape === undefined || shape === null) return "";
+  return Array.isArray(shape) ? `[${shape.map(String).join(" × ")}]` : typeof shape === "string" ? shape : JSON.stringify(shape);
+}
 
 function Ports({ title, ports }: { title: string; ports: Port[] }) {
   return (

@@ -3,7 +3,7 @@
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import type { Level } from "../../api/events.ts";
 import { type LogLine, LOGS_MAX, stageName } from "../../model/fold.ts";
-import { number } from "../../model/format.ts";
+import { number, visible } from "../../model/format.ts";
 import { go, params, withParams } from "../../router.ts";
 import { Icon } from "../../ui/icons.tsx";
 import { Empty, Panel } from "../../ui/parts.tsx";
@@ -86,7 +86,7 @@ function Lines({ lines }: { lines: LogLine[] }) {
               <span class="log-at">{line.at_s.toFixed(3)}</span>
               <span class="log-level">{line.level}</span>
               <span class="log-stage">{stageName(line.stage, line.index, line.repeated)}</span>
-              <span class="log-text">{line.message.replaceAll("\n", " ⏎ ")}</span>
+              <span class="log-text">{visible(line.message)}</span>
             </li>
           ))}
         </ol>

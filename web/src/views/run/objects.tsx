@@ -29,7 +29,7 @@ export function Objects({ document, model }: TabProps) {
   return (
     <div class="split">
       <Panel title="Objects" aside={<span>{number(objects.length)}</span>} flush>
-        <ul class="rows object-list">
+        <ul class="rows object-list" tabIndex={0} aria-label="Objects">
           {objects.map((object) => (
             <li key={`${object.stage}-${object.index}`}>
               <div class="row-main">
@@ -43,7 +43,7 @@ export function Objects({ document, model }: TabProps) {
                     <li key={field.name}>
                       <a href={withParams({ object: id })} aria-current={id === chosen ? "true" : undefined}>
                         <span class="wrap">{field.name}</span>
-                        <span class="faint">{describe(field)}</span>
+                        <span class="faint wrap">{describe(field)}</span>
                       </a>
                     </li>
                   );
@@ -61,6 +61,8 @@ export function Objects({ document, model }: TabProps) {
 const idOf = (object: ObjectRow, field: ObjectField) => `${object.stage}/${object.index}/${field.name}`;
 
 function describe(field: ObjectField): string {
+  if (typeof field.value === "number") return number(field.value);
+  if (typeof field.value === "string" || typeof field.value === "boolean") return String(field.value).slice(0, 40);
   if (field.kind === "tensor") return `${field.dtype ?? ""} ${shape(field.shape)}`;
   return typeof field.bytes === "number" ? `${field.kind}, ${bytes(field.bytes)}` : field.kind;
 }

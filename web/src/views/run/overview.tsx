@@ -26,7 +26,7 @@ export function OverviewTab({ document, model }: TabProps) {
           {groups.map((group) => (
             <Panel key={`${group.stage}.${group.title}`}>
               <Chart
-                title={group.curves.length > 1 || groups.some((other) => other !== group && other.title === group.title) ? `${group.title} of ${group.stage}` : group.title}
+                title={groups.some((other) => other !== group && other.title === group.title) ? `${group.title} of ${group.stage}` : group.title}
                 series={group.curves.map((curve, i) => ({ label: curve.name, points: curve.points, tone: i, dashed: curve.name.startsWith("val_") }))}
                 marks={marksOf(model, group.stage)}
                 percent={group.title === "accuracy"}

@@ -74,7 +74,7 @@ function Facts({ document, model, status }: TabProps & { status: RunStatus }) {
   const now = useNow(status === "running");
   const begun = document.started_ms;
   const wall_s = status === "running" ? Math.max(model.wall_s, (now - begun) / 1000) : Math.max(model.wall_s, document.report.wall_s);
-  const accuracy = model.result.test_accuracy ?? newest(model, "accuracy");
+  const accuracy = model.result.test_accuracy ?? newest(model, "val_accuracy") ?? newest(model, "accuracy");
   return (
     <div class="head-sub">
       <Status status={status} />
