@@ -1,8 +1,8 @@
 /** Which view an address shows, and the frame around all of them. */
 
 import type { ComponentChildren } from "preact";
-import { useEffect } from "preact/hooks";
-import { offline, session } from "./api/client.ts";
+import { useEffect, useRef } from "preact/hooks";
+import { offline, session, streamAway } from "./api/client.ts";
 import { getOverview, getSession, logOut } from "./api/routes.ts";
 import { bytes } from "./model/format.ts";
 import { go, path, segments } from "./router.ts";
@@ -21,7 +21,7 @@ import { Run } from "./views/run/run.tsx";
 import { Runs } from "./views/runs.tsx";
 
 /** How often the figures in the side bar are asked for. */
-const OVERVIEW_MS = 5000;
+const OVERVIEW_MS = 10_000;
 
 export function App() {
   useEffect(() => {
@@ -51,7 +51,7 @@ function View() {
   if (first === "new") return <NewRun />;
   if (first === "admin" && session.value?.admin) return <Admin tab={second ?? "tenants"} />;
   return (
-    <Empty title="There is no such page">
+    <Empty page title="There is no such page">
       <a href="/">To the runs</a>
     </Empty>
   );
@@ -59,6 +59,14 @@ function View() {
 
 function Shell({ children }: { children: ComponentChildren }) {
   const where = segments.value[0] ?? "runs";
+  const main = useRef<HTMLElement>(null);
+  const view = segments.value.slice(0, 2).join("/");
+  const shown = useRef(view);
+  // Another view: keyboard and screen reader go on at its beginning. Tabs of one view leave them where they are.
+  useEffect(() => {
+    if (shown.current !== view) main.current?.focus({ preventScroll: true });
+    shown.current = view;
+  }, [view]);
   return (
     <div class="shell">
       <a class="skip" href="#main">Skip to content</a>
@@ -78,11 +86,11 @@ function Shell({ children }: { children: ComponentChildren }) {
           <Who />
         </div>
       </header>
-      <main id="main" tabIndex={-1}>
-        {offline.value && (
+      <main id="main" ref={main} tabIndex={-1}>
+        {(offline.value || streamAway.value) && (
           <div class="banner" role="status">
             <Icon name="warn" />
-            The server cannot be reached. What you see may be old; it is tried again by itself.
+            The connection to the server is lost. What you see may be old; this page catches up by itself.
           </div>
         )}
         {children}

@@ -9,6 +9,9 @@ export const session = signal<Session | null | undefined>(undefined);
 /** Whether the last thing heard from the server was silence. */
 export const offline = signal(false);
 
+/** Whether a run is watched whose stream is away; the stream's own attempts bring it back. */
+export const streamAway = signal(false);
+
 /** An answer that is no success; `message` is for the user. */
 export class ApiError extends Error {
   readonly status: number;

@@ -1,6 +1,6 @@
 /** The documents of plugins, new runs and administration. */
 
-import type { Json, JsonObject, MemoryUse, ObjectField, PipelineProblem, Quota } from "./types.ts";
+import type { Json, JsonObject, MemoryUse, OutputNote, PipelineProblem, Quota } from "./types.ts";
 
 /** As much of JSON Schema as forms are made from; what else stands in one is shown, not used. */
 export interface Schema {
@@ -53,7 +53,6 @@ export interface Plugin {
   /** Part of the host: can be neither removed nor disabled. */
   builtin: boolean;
   pushed_ms: number | null;
-  doc: string | null;
   tasks: TaskExport[];
   actors: ActorExport[];
   requests: { mounts: string[]; http: string[]; env: string[] };
@@ -66,7 +65,8 @@ export interface Plugin {
 }
 
 export interface TryResult {
-  outputs: (ObjectField & { rows?: number[][] | null })[];
+  /** Rows of tensors alone. */
+  outputs: { name: string; note: OutputNote; rows: number[][] }[];
   logs: { level: string; message: string }[];
   seconds: number;
 }
@@ -120,7 +120,7 @@ export interface Limit {
   memory_bytes: number | null;
   timeout_s: number | null;
   cpus: number | null;
-  max_retries: number | null;
+  max_retries: number;
 }
 
 export interface Checked {
@@ -135,7 +135,7 @@ export interface Checked {
 
 export interface TokenRow {
   id: string;
-  label: string | null;
+  label: string;
   admin: boolean;
   kind: "token" | "session";
   created_ms: number;
@@ -159,7 +159,7 @@ export interface AuditEntry {
   by: string;
   act: string;
   subject: string;
-  detail: string | null;
+  detail: string;
 }
 
 export interface TenantWorkers {

@@ -1,6 +1,6 @@
 /** The events of a run, as `contract/src/event.rs` writes them. */
 
-import type { CheckpointReport, DecisionReport, Json, JsonObject, Receipt, RecoveryReport, RunStatus } from "./types.ts";
+import type { CheckpointReport, DecisionReport, Json, JsonObject, OutputNote, Receipt, RecoveryReport, RunStatus } from "./types.ts";
 
 export interface StageRef {
   name: string;
@@ -9,11 +9,6 @@ export interface StageRef {
 }
 
 export type Level = "trace" | "debug" | "info" | "warn" | "error";
-
-export type OutputNote =
-  | { kind: "json"; value: Json }
-  | { kind: "tensor"; dtype: string; shape: number[] }
-  | { kind: "bytes"; len: number };
 
 export type EventBody =
   | { type: "run_started"; workers: number; resumed: boolean }

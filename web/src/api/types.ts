@@ -249,14 +249,16 @@ export interface Graph {
   edges: { from: string; to: string; field: string; input: string }[];
 }
 
+/** What is known of a value without its bytes; of a JSON document all of it. */
+export type OutputNote =
+  | { kind: "json"; value: Json }
+  | { kind: "tensor"; dtype: string; shape: number[] }
+  | { kind: "bytes"; len: number };
+
 export interface ObjectField {
   name: string;
-  kind: "tensor" | "json" | "bytes";
-  dtype?: string | null;
-  shape?: number[] | null;
-  bytes?: number | null;
-  /** The document itself, of a JSON field. */
-  value?: Json;
+  note: OutputNote;
+  bytes: number | null;
 }
 
 export interface ObjectRow {

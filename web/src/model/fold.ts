@@ -4,7 +4,7 @@
  * not changed, so that a view may hold on to it; arrays are copied once per batch, not once per event.
  */
 
-import type { EventBody, Level, OutputNote, RunEvent, StageRef } from "../api/events.ts";
+import type { EventBody, Level, RunEvent, StageRef } from "../api/events.ts";
 import type {
   AccountReport,
   ActorReport,
@@ -13,6 +13,7 @@ import type {
   DecisionReport,
   Json,
   JsonObject,
+  OutputNote,
   Receipt,
   RecoveryReport,
   RunStatus,

@@ -46,10 +46,12 @@ interface DialogProps {
   onClose(): void;
   children: ComponentChildren;
   wide?: boolean;
+  /** Why what was asked for in it did not work. */
+  error?: string | undefined;
 }
 
 /** Native and modal: the browser keeps the focus inside, and Escape closes. */
-export function Dialog({ title, onClose, children, wide }: DialogProps) {
+export function Dialog({ title, onClose, children, wide, error }: DialogProps) {
   const element = useRef<HTMLDialogElement>(null);
   const id = useId();
   useEffect(() => {
@@ -63,6 +65,7 @@ export function Dialog({ title, onClose, children, wide }: DialogProps) {
         <h2 id={id}>{title}</h2>
         <Button kind="quiet" icon="close" iconOnly onClick={onClose}>Close</Button>
       </header>
+      {error && <p class="field-error dialog-error" role="alert">{error}</p>}
       {children}
     </dialog>
   );
@@ -78,9 +81,9 @@ interface ConfirmProps {
 }
 
 export function Confirm({ title, children, yes, danger, act, onClose }: ConfirmProps) {
-  const [busy, run] = useAction();
+  const [busy, run, error] = useDialogAction();
   return (
-    <Dialog title={title} onClose={onClose}>
+    <Dialog title={title} onClose={onClose} error={error}>
       <div class="dialog-body">{children}</div>
       <footer class="dialog-foot">
         <Button onClick={onClose}>Back</Button>
@@ -92,17 +95,32 @@ export function Confirm({ title, children, yes, danger, act, onClose }: ConfirmP
   );
 }
 
-/** Runs an action once at a time; says what went wrong; gives whether it went well. */
-export function useAction(): [boolean, (act: () => Promise<unknown>, done?: string) => Promise<boolean>] {
+type Run = (act: () => Promise<unknown>, done?: string) => Promise<boolean>;
+
+/** Runs an action once at a time; says what went wrong in passing; gives whether it went well. */
+export function useAction(): [boolean, Run] {
+  const [busy, run] = useActing((message) => message && say(message, "bad"));
+  return [busy, run];
+}
+
+/** The same for a dialog, which says itself what went wrong: the rest of the page is out of reach while it is open. */
+export function useDialogAction(): [boolean, Run, string | undefined] {
+  const [error, setError] = useState<string>();
+  const [busy, run] = useActing(setError);
+  return [busy, run, error];
+}
+
+function useActing(tell: (error: string | undefined) => void): [boolean, Run] {
   const [busy, setBusy] = useState(false);
-  const run = async (act: () => Promise<unknown>, done?: string) => {
+  const run: Run = async (act, done) => {
     setBusy(true);
+    tell(undefined);
     try {
       await act();
       if (done) say(done);
       return true;
     } catch (error) {
-      say(error instanceof Error ? error.message : String(error), "bad");
+      tell(error instanceof Error ? error.message : String(error));
       return false;
     } finally {
       setBusy(false);

@@ -97,21 +97,23 @@ export function Loading({ what }: { what: string }) {
   );
 }
 
-export function Empty({ title, children }: { title: string; children?: ComponentChildren }) {
+export function Empty({ title, children, page }: { title: string; children?: ComponentChildren; page?: boolean }) {
   return (
     <div class="state">
       <Icon name="empty" size={36} />
-      <p class="state-title">{title}</p>
+      {page ? <h1>{title}</h1> : <p class="state-title">{title}</p>}
       {children && <div class="state-more">{children}</div>}
     </div>
   );
 }
 
-export function Failure({ error, retry }: { error: ApiError; retry?: () => void }) {
+/** `page`: it stands in place of a whole view, and its title is the page's. */
+export function Failure({ error, retry, page }: { error: ApiError; retry?: () => void; page?: boolean }) {
+  const title = error.status === 404 ? "There is nothing here" : "That did not work";
   return (
     <div class="state failure" role="alert">
       <Icon name="warn" size={32} />
-      <p class="state-title">{error.status === 404 ? "There is nothing here" : "That did not work"}</p>
+      {page ? <h1>{title}</h1> : <p class="state-title">{title}</p>}
       <p>{error.message}</p>
       {error.logId && <p class="faint">Log id for your administrator: <code>{error.logId}</code></p>}
       {retry && <Button icon="again" onClick={retry}>Try again</Button>}

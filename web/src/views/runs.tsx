@@ -12,9 +12,13 @@ import { Icon } from "../ui/icons.tsx";
 import { Button, Empty, Failure, LinkButton, Loading, Meter, Status } from "../ui/parts.tsx";
 
 const PAGE = 50;
-/** How often the page is asked for again, while something in it runs and otherwise. */
-const LIVE_MS = 2000;
-const IDLE_MS = 15_000;
+/**
+ * How often the page is asked for again, while something in it runs and otherwise; a change that the server
+ * tells of is shown after a moment, in which more may come. A tenant has so many requests per minute.
+ */
+const LIVE_MS = 4000;
+const IDLE_MS = 20_000;
+const CHANGE_MS = 1000;
 const STATUSES = ["running", "queued", "succeeded", "failed", "interrupted"];
 
 /** Survives paging and filtering: runs of different pages can be compared. */
@@ -65,15 +69,28 @@ export function Runs() {
 function useRunsStream(changed: () => void): void {
   useEffect(() => {
     const stop = new AbortController();
-    const listener = { onMessage: changed, onConnection: () => undefined, goesOn: () => true };
-    void follow(RUNS_STREAM, undefined, listener, stop.signal);
-    return () => stop.abort();
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const soon = () => {
+      timer ??= setTimeout(() => {
+        timer = undefined;
+        changed();
+      }, CHANGE_MS);
+    };
+    void follow(RUNS_STREAM, undefined, { onMessage: soon, onConnection: () => undefined, goesOn: () => true }, stop.signal);
+    return () => {
+      stop.abort();
+      clearTimeout(timer);
+    };
   }, [changed]);
 }
 
 function Filters({ status, pipeline, q }: { status: string; pipeline: string; q: string }) {
   const [text, setText] = useState(q);
   const settled = useSettled(text, 200);
+  // The address may change by other ways than typing.
+  useEffect(() => {
+    if (q !== settled) setText(q);
+  }, [q]);
   useEffect(() => {
     if (settled !== (params.peek().get("q") ?? "")) change({ q: settled });
   }, [settled]);

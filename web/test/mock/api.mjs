@@ -164,9 +164,7 @@ function graph() {
 function objects(events) {
   return events.filter((event) => event.body.type === "stage_finished").slice(0, 12).map(({ body }) => ({
     stage: body.stage.name, index: body.stage.index, stored: body.stage.name !== "load",
-    fields: body.outputs.map(([name, note]) => note.kind === "tensor"
-      ? { name, ...note, bytes: note.shape.reduce((all, one) => all * one, 1) }
-      : { name, kind: "json", value: note.value }),
+    fields: body.outputs.map(([name, note]) => ({ name, note, bytes: note.kind === "tensor" ? note.shape.reduce((all, one) => all * one, 1) : null })),
   }));
 }
 
@@ -230,7 +228,7 @@ async function ofPlugins(method, [, name, version, act], { request, send, proble
   if (act === "enable" || act === "disable") return (found.enabled = act === "enable"), send(204);
   if (act === "try") {
     const { args } = JSON.parse(await bodyOf(request));
-    return send(200, { outputs: [{ name: "images", kind: "tensor", dtype: "u8", shape: [args.size ?? 4, 3], rows: [[1, 2, 3], [4, 5, 6]] }], logs: [{ level: "info", message: "<b>tried</b>" }], seconds: 0.0042 });
+    return send(200, { outputs: [{ name: "images", note: { kind: "tensor", dtype: "u8", shape: [args.size ?? 4, 3] }, rows: [[1, 2, 3], [4, 5, 6]] }], logs: [{ level: "info", message: "<b>tried</b>" }], seconds: 0.0042 });
   }
   return send(200, found);
 }

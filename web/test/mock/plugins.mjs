@@ -7,7 +7,7 @@ const labels = { name: "labels", kind: "tensor", dtype: "u8", shape: ["N"], doc:
 
 function plugin(name, version, seed, more) {
   return {
-    name, version, digest: digest(seed), size: 84_000 + seed * 1731, enabled: true, builtin: false, pushed_ms: Date.now() - seed * 86_400_000 * 3, doc: null,
+    name, version, digest: digest(seed), size: 84_000 + seed * 1731, enabled: true, builtin: false, pushed_ms: Date.now() - seed * 86_400_000 * 3,
     tasks: [], actors: [], requests: { mounts: [], http: [], env: [] },
     imports: ["mobula:plugin/tensors@0.1.0", "mobula:plugin/context@0.1.0", "wasi:io/streams@0.2.3"],
     exports: ["mobula:plugin/meta@0.1.0", "mobula:plugin/task@0.1.0", "mobula:plugin/actor@0.1.0"], used_by: ["cifar10"], error: null, ...more,
@@ -31,10 +31,9 @@ export const plugins = [
   plugin("subset", "0.2.0", 2, { tasks: [subset] }),
   plugin("subset", "0.1.0", 3, { tasks: [subset], enabled: false, used_by: [] }),
   plugin("augment", "0.1.0", 4, {
-    doc: `Flip and shift pictures. <img src=x onerror="document.title='owned'"> Written by someone you do not trust.`,
     used_by: ["augment-sweep"],
     tasks: [{
-      name: "augment", doc: "Flip and shift each picture at random.",
+      name: "augment", doc: `Flip and shift each picture at random. <img src=x onerror="document.title='owned'"> Written by someone you do not trust.`,
       args: { type: "object", properties: {
         flip: { type: "boolean", default: true, description: "Mirror half of them." },
         shift: { type: "integer", default: 4, minimum: 0, maximum: 16, description: "Pixels, at most." },

@@ -4,7 +4,7 @@ import { useState } from "preact/hooks";
 import type { TenantRow } from "../../api/documents.ts";
 import { addMount, addToken, setQuota } from "../../api/routes.ts";
 import type { Quota } from "../../api/types.ts";
-import { Dialog, useAction } from "../../ui/overlays.tsx";
+import { Dialog, useDialogAction } from "../../ui/overlays.tsx";
 import { Button, Copy, Field } from "../../ui/parts.tsx";
 
 const MIB = 1024 * 1024;
@@ -24,7 +24,7 @@ export function QuotaDialog({ tenant, onClose }: { tenant: TenantRow; onClose():
     return most === null ? "" : String(most / unit);
   };
   const [texts, setTexts] = useState(() => Object.fromEntries(FIELDS.map(({ key, unit }) => [key, shown(key, unit)])) as Record<keyof Quota, string>);
-  const [busy, act] = useAction();
+  const [busy, act, error] = useDialogAction();
   const submit = (event: Event) => {
     event.preventDefault();
     const changed = FIELDS.filter(({ key, unit }) => texts[key] !== shown(key, unit));
@@ -34,7 +34,7 @@ export function QuotaDialog({ tenant, onClose }: { tenant: TenantRow; onClose():
     void act(() => setQuota(tenant.name, quota), `The quota of ${tenant.name} is set`).then((ok) => ok && onClose());
   };
   return (
-    <Dialog title={`Quota of ${tenant.name}`} onClose={onClose}>
+    <Dialog title={`Quota of ${tenant.name}`} onClose={onClose} error={error}>
       <form onSubmit={submit}>
         <div class="dialog-body">
           <p class="dim">An empty field is no limit.</p>
@@ -60,14 +60,14 @@ export function TokenDialog({ tenant, onClose }: { tenant: string; onClose(): vo
   const [days, setDays] = useState("90");
   const [admin, setAdmin] = useState(false);
   const [made, setMade] = useState<string>();
-  const [busy, act] = useAction();
+  const [busy, act, error] = useDialogAction();
   const submit = (event: Event) => {
     event.preventDefault();
     void act(async () => setMade((await addToken(tenant, label, days === "" ? null : Number(days), admin)).token));
   };
   if (made) {
     return (
-      <Dialog title="The token, shown once" onClose={onClose}>
+      <Dialog title="The token, shown once" onClose={onClose} error={error}>
         <div class="dialog-body">
           <p>Copy it now: only its hash is kept, nobody can show it again.</p>
           <p class="secret mono wrap" tabIndex={0}>{made}</p>
@@ -80,7 +80,7 @@ export function TokenDialog({ tenant, onClose }: { tenant: string; onClose(): vo
     );
   }
   return (
-    <Dialog title={`A token for ${tenant}`} onClose={onClose}>
+    <Dialog title={`A token for ${tenant}`} onClose={onClose} error={error}>
       <form onSubmit={submit}>
         <div class="dialog-body">
           <div class="form-grid">
@@ -101,13 +101,13 @@ export function TokenDialog({ tenant, onClose }: { tenant: string; onClose(): vo
 export function MountDialog({ tenant, onClose }: { tenant: string; onClose(): void }) {
   const [name, setName] = useState("");
   const [folder, setFolder] = useState("");
-  const [busy, act] = useAction();
+  const [busy, act, error] = useDialogAction();
   const submit = (event: Event) => {
     event.preventDefault();
     void act(() => addMount(tenant, name, folder), `${tenant} may read ${name}`).then((ok) => ok && onClose());
   };
   return (
-    <Dialog title={`A folder for ${tenant}`} onClose={onClose}>
+    <Dialog title={`A folder for ${tenant}`} onClose={onClose} error={error}>
       <form onSubmit={submit}>
         <div class="dialog-body">
           <p class="dim">Pipelines of this tenant may then grant it to stages by its name, for reading only.</p>

@@ -6,7 +6,7 @@ import { addTenant, getTenants, removeMount, removeTenant, revokeToken } from ".
 import type { Quota } from "../../api/types.ts";
 import { ago, bytes, dateTime, number } from "../../model/format.ts";
 import { useData } from "../../ui/hooks.ts";
-import { Confirm, Dialog, useAction } from "../../ui/overlays.tsx";
+import { Confirm, Dialog, useAction, useDialogAction } from "../../ui/overlays.tsx";
 import { Button, Chip, Empty, Failure, Field, Loading, Meter, Panel, Scroll } from "../../ui/parts.tsx";
 import { MountDialog, QuotaDialog, TokenDialog } from "./dialogs.tsx";
 
@@ -26,13 +26,13 @@ export function Tenants() {
 
 function AddDialog({ onClose }: { onClose(): void }) {
   const [name, setName] = useState("");
-  const [busy, act] = useAction();
+  const [busy, act, error] = useDialogAction();
   const submit = (event: Event) => {
     event.preventDefault();
     void act(() => addTenant(name), `Tenant ${name} is there`).then((ok) => ok && onClose());
   };
   return (
-    <Dialog title="Add a tenant" onClose={onClose}>
+    <Dialog title="Add a tenant" onClose={onClose} error={error}>
       <form onSubmit={submit}>
         <div class="dialog-body">
           <Field id="tenant-name" label="Name" hint="A tenant sees nothing of another's runs, plugins and checkpoints.">

@@ -33,14 +33,11 @@ export function NewRun() {
   const source = useData(run ?? "", async (signal) => (run ? getRun(run, signal) : undefined));
   if (list.loading || (run && source.loading)) return <Loading what="pipelines" />;
   const error = list.error ?? source.error;
-  if (error) return <Failure error={error} retry={() => (list.reload(), source.reload())} />;
+  if (error) return <Failure page error={error} retry={() => (list.reload(), source.reload())} />;
   const pipelines = list.data?.pipelines ?? [];
   const found = pipelines.find((one) => one.name === chosen) ?? (chosen === "" ? undefined : pipelines[0]);
   const text = source.data?.pipeline_text ?? found?.text ?? BLANK;
-  const choose = (name: string) => {
-    history.replaceState(null, "", "/new");
-    go(`/new?pipeline=${encodeURIComponent(name)}`);
-  };
+  const choose = (name: string) => go(`/new?pipeline=${encodeURIComponent(name)}`);
   return (
     <>
       <div class="head">

@@ -34,7 +34,7 @@ export function Permissions({ checked }: { checked: Checked | undefined }) {
                     <td class="num">{limit.memory_bytes === null ? "–" : bytes(limit.memory_bytes)}</td>
                     <td class="num">{limit.timeout_s === null ? "–" : seconds(limit.timeout_s)}</td>
                     <td class="num">{limit.cpus ?? "–"}</td>
-                    <td class="num">{limit.max_retries ?? "–"}</td>
+                    <td class="num">{limit.max_retries}</td>
                   </tr>
                 ))}
               </tbody>

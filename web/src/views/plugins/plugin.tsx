@@ -21,7 +21,7 @@ export function PluginPage({ name, version }: { name: string; version: string })
   const [busy, act] = useAction();
   if (loaded.loading) return <Loading what={name} />;
   const plugin = loaded.data;
-  if (!plugin) return loaded.error ? <Failure error={loaded.error} retry={loaded.reload} /> : null;
+  if (!plugin) return loaded.error ? <Failure page error={loaded.error} retry={loaded.reload} /> : null;
   const versions = (all.data?.plugins ?? []).filter((one) => one.name === name);
   const toggle = () =>
     act(() => enablePlugin(name, version, !plugin.enabled), `${name} ${version} is ${plugin.enabled ? "disabled" : "enabled"}`).then(

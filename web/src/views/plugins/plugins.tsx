@@ -12,7 +12,8 @@ import { say } from "../../ui/overlays.tsx";
 import { Button, Chip, Empty, Failure, Loading } from "../../ui/parts.tsx";
 
 export const pluginAddress = ({ name, version }: { name: string; version: string }) =>
-  `/plugins/${encodeURIComponent(name)}/${encodeURIComponent(version)}`;
+  // The slash at the end: a server may take `0.1.0` for the name of a file.
+  `/plugins/${encodeURIComponent(name)}/${encodeURIComponent(version)}/`;
 
 export function Plugins() {
   useTitle("Plugins");
@@ -39,7 +40,7 @@ function Card({ versions }: { versions: Plugin[] }) {
   const sorted = [...versions].sort((a, b) => b.version.localeCompare(a.version, "en", { numeric: true }));
   const shown = sorted.find((plugin) => plugin.enabled) ?? sorted[0];
   if (!shown) return null;
-  const doc = shown.doc ?? shown.tasks[0]?.doc ?? shown.actors[0]?.doc ?? "";
+  const doc = shown.tasks[0]?.doc || shown.actors[0]?.doc;
   return (
     <li class="panel plugin-card">
       <h2><a href={pluginAddress(shown)}>{shown.name}</a>{shown.builtin && <Chip>built in</Chip>}{shown.error && <Chip tone="bad">broken</Chip>}</h2>

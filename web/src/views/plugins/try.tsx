@@ -4,10 +4,10 @@ import { useState } from "preact/hooks";
 import type { Plugin, Port, TaskExport, TryInput, TryResult } from "../../api/documents.ts";
 import { tryPlugin } from "../../api/routes.ts";
 import type { Json, JsonObject } from "../../api/types.ts";
-import { seconds, shape } from "../../model/format.ts";
+import { seconds } from "../../model/format.ts";
 import { Button, Chip, Field, Panel } from "../../ui/parts.tsx";
 import { SchemaForm, valuesOf } from "../new/schema-form.tsx";
-import { Cells } from "../run/objects.tsx";
+import { Cells, Document, tensorText } from "../run/objects.tsx";
 
 /** Rows of a sample where the plugin does not say how many. */
 const SAMPLE_ROWS = 4;
@@ -75,8 +75,8 @@ function Outcome({ result }: { result: TryResult }) {
       <p class="good">Done in {seconds(result.seconds)}</p>
       {result.outputs.map((field) => (
         <div key={field.name}>
-          <h3 class="id">{field.name} <Chip>{field.kind === "tensor" ? `${field.dtype ?? ""} ${shape(field.shape)}` : field.kind}</Chip></h3>
-          {field.rows ? <Cells rows={field.rows} /> : field.value !== undefined && <pre class="document" tabIndex={0}>{JSON.stringify(field.value, null, 2)}</pre>}
+          <h3 class="id">{field.name} <Chip>{field.note.kind === "tensor" ? tensorText(field.note) : field.note.kind}</Chip></h3>
+          {field.note.kind === "json" ? <Document value={field.note.value} /> : <Cells rows={field.rows} />}
         </div>
       ))}
       {result.logs.length > 0 && <pre class="document" tabIndex={0}>{result.logs.map((line) => `${line.level} ${line.message}`).join("\n")}</pre>}

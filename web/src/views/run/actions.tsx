@@ -6,7 +6,7 @@ import type { RunDocument, RunStatus } from "../../api/types.ts";
 import type { RunModel } from "../../model/fold.ts";
 import { pipelineValues } from "../../model/values.ts";
 import { go } from "../../router.ts";
-import { Confirm, Dialog, useAction } from "../../ui/overlays.tsx";
+import { Confirm, Dialog, useAction, useDialogAction } from "../../ui/overlays.tsx";
 import { Button, Field } from "../../ui/parts.tsx";
 
 interface ActionsProps {
@@ -49,7 +49,7 @@ function Rerun({ document, onClose }: { document: RunDocument; onClose(): void }
   const names = Object.keys(before).filter((name) => /\.args\.|\.repeat$|^pipeline\.seed$|^checkpoint\./.test(name));
   const [changes, setChanges] = useState<Record<string, string>>({});
   const [more, setMore] = useState("");
-  const [busy, act] = useAction();
+  const [busy, act, error] = useDialogAction();
   const set = [
     ...names.filter((name) => changes[name] !== undefined && changes[name] !== before[name]).map((name) => `${name}=${changes[name]}`),
     ...more.split("\n").map((line) => line.trim()).filter(Boolean),
@@ -63,7 +63,7 @@ function Rerun({ document, onClose }: { document: RunDocument; onClose(): void }
     });
   };
   return (
-    <Dialog title="Run again with changes" onClose={onClose} wide>
+    <Dialog title="Run again with changes" onClose={onClose} error={error} wide>
       <form onSubmit={submit}>
         <div class="dialog-body">
           <div class="form-grid">
@@ -99,14 +99,14 @@ function Chaos({ document, model, onClose }: { document: RunDocument; model: Run
   const [stage, setStage] = useState(running?.name ?? "");
   const [index, setIndex] = useState(String((running?.index ?? 0) + (running?.kind === "actor" ? 1 : 0)));
   const [kind, setKind] = useState<string>(running?.kind === "actor" ? "actor-crash" : "trap");
-  const [busy, act] = useAction();
+  const [busy, act, error] = useDialogAction();
   const submit = (event: Event) => {
     event.preventDefault();
     const spec = model.repeated[stage] === false ? `${stage}:${kind}` : `${stage}[${index}]:${kind}`;
     void act(() => inject(document.report.run, spec), `${spec} will happen`).then((ok) => ok && onClose());
   };
   return (
-    <Dialog title="Inject a failure" onClose={onClose}>
+    <Dialog title="Inject a failure" onClose={onClose} error={error}>
       <form onSubmit={submit}>
         <div class="dialog-body">
           <p class="dim">This run was started with chaos allowed. See how it recovers.</p>

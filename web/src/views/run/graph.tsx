@@ -93,7 +93,7 @@ function Node({ node, model, place, chosen, choose }: { node: GraphNode; model: 
       class={`node ${status}${chosen ? " chosen" : ""}${node.actor ? " on-actor" : ""}`}
       transform={`translate(${place.x} ${place.y})`}
       role="button"
-      tabIndex={0}
+      tabindex={0}
       aria-label={`${node.id}, ${under}, ${status}${done && `, ${done}`}`}
       aria-pressed={chosen}
       onClick={choose}

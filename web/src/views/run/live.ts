@@ -1,7 +1,7 @@
 /** A run as it is and goes on: its report, its events so far, then the stream. */
 
 import { useCallback, useEffect, useState } from "preact/hooks";
-import type { ApiError } from "../../api/client.ts";
+import { type ApiError, streamAway } from "../../api/client.ts";
 import type { RunEvent } from "../../api/events.ts";
 import { getEvents, getRun, streamAddress } from "../../api/routes.ts";
 import { follow, runEvent } from "../../api/stream.ts";
@@ -15,8 +15,6 @@ export interface LiveRun {
   document: RunDocument | undefined;
   model: RunModel;
   error: ApiError | undefined;
-  /** False while a live run's stream is away. */
-  connected: boolean;
   /** Asks for everything anew, as after a resume. */
   reload(): void;
 }
@@ -25,28 +23,29 @@ export function useRun(run: string): LiveRun {
   const [document, setDocument] = useState<RunDocument>();
   const [model, setModel] = useState<RunModel>(emptyModel);
   const [error, setError] = useState<ApiError>();
-  const [connected, setConnected] = useState(true);
   const [round, setRound] = useState(0);
 
   useEffect(() => {
     const stop = new AbortController();
-    watch(run, stop.signal, { setDocument, setModel, setConnected }).catch((cause: ApiError) => {
+    watch(run, stop.signal, { setDocument, setModel }).catch((cause: ApiError) => {
       if (!stop.signal.aborted) setError(cause);
     });
-    return () => stop.abort();
+    return () => {
+      stop.abort();
+      streamAway.value = false;
+    };
   }, [run, round]);
 
   const reload = useCallback(() => {
     setError(undefined);
     setRound((n) => n + 1);
   }, []);
-  return { document, model, error, connected, reload };
+  return { document, model, error, reload };
 }
 
 interface Sink {
   setDocument(document: RunDocument): void;
   setModel(model: RunModel): void;
-  setConnected(connected: boolean): void;
 }
 
 async function watch(run: string, signal: AbortSignal, sink: Sink): Promise<void> {
@@ -54,7 +53,8 @@ async function watch(run: string, signal: AbortSignal, sink: Sink): Promise<void
   sink.setDocument(document);
   let model = await history(run, signal);
   sink.setModel(model);
-  if (!document.live) return;
+  // A run of another process on the same home is not the server's own, and goes on all the same.
+  if (!document.live && document.report.status !== "running") return;
 
   let waiting: RunEvent[] = [];
   let timer: ReturnType<typeof setTimeout> | undefined;
@@ -76,7 +76,9 @@ async function watch(run: string, signal: AbortSignal, sink: Sink): Promise<void
         waiting.push(event);
         timer ??= setTimeout(flush, BATCH_MS);
       },
-      onConnection: sink.setConnected,
+      onConnection: (connected) => {
+        if (!signal.aborted) streamAway.value = !connected;
+      },
       goesOn: () => !ended,
     },
     signal,
@@ -84,7 +86,6 @@ async function watch(run: string, signal: AbortSignal, sink: Sink): Promise<void
   clearTimeout(timer);
   if (signal.aborted) return;
   flush();
-  sink.setConnected(true);
   // The end brings what only the server computes, such as what other policies would have cost.
   sink.setDocument(await getRun(run, signal));
 }

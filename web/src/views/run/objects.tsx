@@ -1,7 +1,7 @@
 /** The outputs of stages: what they are, their first rows, and pictures as pictures. */
 
 import { getObject, getObjects, imageAddress } from "../../api/routes.ts";
-import type { ObjectField, ObjectRow } from "../../api/types.ts";
+import type { Json, ObjectField, ObjectRow, OutputNote } from "../../api/types.ts";
 import { stageName } from "../../model/fold.ts";
 import { bytes, number, shape } from "../../model/format.ts";
 import { params, withParams } from "../../router.ts";
@@ -13,6 +13,8 @@ const ROWS = 12;
 /** Cells of a row that are shown; a picture's row has thousands. */
 const CELLS_MAX = 12;
 const PICTURES_MAX = 24;
+/** Of a text that stands beside its name. */
+const VALUE_CHARS = 40;
 
 export function Objects({ document, model }: TabProps) {
   const { run } = document.report;
@@ -60,33 +62,49 @@ export function Objects({ document, model }: TabProps) {
 
 const idOf = (object: ObjectRow, field: ObjectField) => `${object.stage}/${object.index}/${field.name}`;
 
-function describe(field: ObjectField): string {
-  if (typeof field.value === "number") return number(field.value);
-  if (typeof field.value === "string" || typeof field.value === "boolean") return String(field.value).slice(0, 40);
-  if (field.kind === "tensor") return `${field.dtype ?? ""} ${shape(field.shape)}`;
-  return typeof field.bytes === "number" ? `${field.kind}, ${bytes(field.bytes)}` : field.kind;
+function describe({ note, bytes: length }: ObjectField): string {
+  switch (note.kind) {
+    case "tensor":
+      return tensorText(note);
+    case "bytes":
+      return bytes(note.len);
+    case "json":
+      if (typeof note.value === "number") return number(note.value);
+      if (typeof note.value === "string" || typeof note.value === "boolean") return String(note.value).slice(0, VALUE_CHARS);
+      return length === null ? "json" : `json, ${bytes(length)}`;
+  }
 }
+
+export const tensorText = (note: { dtype: string; shape: number[] }) => `${note.dtype} ${shape(note.shape)}`;
 
 /** Rows of bytes, three to a pixel. */
-function isPictures({ kind, dtype, shape }: ObjectField): boolean {
-  return kind === "tensor" && dtype === "u8" && shape?.length === 4 && shape[3] === 3;
-}
+const isPictures = (note: OutputNote) => note.kind === "tensor" && note.dtype === "u8" && note.shape.length === 4 && note.shape[3] === 3;
 
-function Field({ run, object, field }: { run: string; object: ObjectRow; field: ObjectField }) {
-  const title = `${object.stage}.${field.name}`;
-  const aside = <Chip>{describe(field)}</Chip>;
-  if (field.value !== undefined) {
-    return <Panel title={title} aside={aside}><pre class="document" tabIndex={0}>{JSON.stringify(field.value, null, 2)}</pre></Panel>;
-  }
+function Field(props: FieldProps) {
+  const { object, field } = props;
   return (
-    <Panel title={title} aside={aside}>
-      {field.kind === "bytes" && <Empty title="Bytes that only the plugins understand" />}
-      {field.kind !== "bytes" && !object.stored && (
-        <Empty title="Its bytes are not kept"><p>What it was is known; the rows themselves are kept where a checkpoint of the output was taken.</p></Empty>
-      )}
-      {field.kind === "tensor" && object.stored && (isPictures(field) ? <Pictures run={run} object={object} field={field} /> : <Rows run={run} object={object} field={field} />)}
+    <Panel title={`${object.stage}.${field.name}`} aside={<Chip>{describe(field)}</Chip>}>
+      <Inside {...props} />
     </Panel>
   );
+}
+
+function Inside(props: FieldProps) {
+  const { note } = props.field;
+  if (note.kind === "json") return <Document value={note.value} />;
+  if (note.kind === "bytes") return <Empty title="Bytes that only the plugins understand" />;
+  if (!props.object.stored) {
+    return (
+      <Empty title="Its bytes are not kept">
+        <p>What it was is known; rows can be looked at where a checkpoint of the output was taken.</p>
+      </Empty>
+    );
+  }
+  return isPictures(note) ? <Pictures {...props} count={Math.min(note.shape[0] ?? 0, PICTURES_MAX)} /> : <Rows {...props} />;
+}
+
+export function Document({ value }: { value: Json }) {
+  return <pre class="document" tabIndex={0}>{JSON.stringify(value, null, 2)}</pre>;
 }
 
 interface FieldProps {
@@ -95,8 +113,7 @@ interface FieldProps {
   field: ObjectField;
 }
 
-function Pictures({ run, object, field }: FieldProps) {
-  const count = Math.min(field.shape?.[0] ?? 0, PICTURES_MAX);
+function Pictures({ run, object, field, count }: FieldProps & { count: number }) {
   return (
     <ul class="pictures">
       {Array.from({ length: count }, (_, row) => (

@@ -133,7 +133,7 @@ function Happened({ model }: { model: RunModel }) {
   ].sort((a, b) => b.at_s - a.at_s);
   if (entries.length === 0) return <Empty title="Nothing out of the ordinary" />;
   return (
-    <ol class="rows happened">
+    <ol class="rows happened" tabIndex={0} aria-label="What happened">
       {entries.slice(0, 50).map((entry, i) => (
         <li key={`${entry.at_s}-${i}`}>
           <span class="num faint">{seconds(entry.at_s)}</span>

@@ -26,9 +26,9 @@ export interface TabProps {
 }
 
 export function Run({ run, tab }: { run: string; tab: string }) {
-  const { document, model, error, connected, reload } = useRun(run);
+  const { document, model, error, reload } = useRun(run);
   useTitle(document ? `${document.pipeline} ${run}` : run);
-  if (error && !document) return <Failure error={error} retry={reload} />;
+  if (error && !document) return <Failure page error={error} retry={reload} />;
   if (!document) return <Loading what={`run ${run}`} />;
   const status = model.starts > 0 ? model.status : document.report.status;
   const base = `/runs/${encodeURIComponent(run)}`;
@@ -52,12 +52,6 @@ export function Run({ run, tab }: { run: string; tab: string }) {
         </div>
         <Actions document={document} model={model} status={status} reload={reload} />
       </div>
-      {!connected && (
-        <div class="banner" role="status">
-          <Icon name="warn" />
-          The connection is lost. The run goes on; this page catches up by itself.
-        </div>
-      )}
       {(model.error ?? document.report.error) && (
         <div class="banner failed" role="alert">
           <Icon name="warn" />
