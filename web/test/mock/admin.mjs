@@ -1,5 +1,7 @@
 /** Tenants, tokens and the audit log. */
 
+import { runs } from "./runs.mjs";
+
 const day = 86_400_000;
 const now = Date.now();
 const GIB = 2 ** 30;
@@ -36,7 +38,7 @@ export function administer(method, [what, name, part, id], body) {
   if (method === "GET" && what === "audit") return [200, { entries: audit }];
   if (method === "GET" && what === "workers") {
     const memory = { used_bytes: 0.7 * GIB, limit_bytes: 2 * GIB, spilled_bytes: 0 };
-    return [200, { tenants: [{ tenant: "default", cpus: 2, cpus_free: 0.5, runs: ["r-live"], memory }, { tenant: "blue", cpus: 1, cpus_free: 1, runs: [], memory: { used_bytes: 0, limit_bytes: null, spilled_bytes: 0 } }] }];
+    return [200, { tenants: [{ tenant: "default", cpus: 2, cpus_free: 0.5, runs: [runs[0].row.run], memory }, { tenant: "blue", cpus: 1, cpus_free: 1, runs: [], memory: { used_bytes: 0, limit_bytes: null, spilled_bytes: 0 } }] }];
   }
   if (method === "POST" && what === "tenants" && !name) {
     const made = { ...structuredClone(tenants[1]), name: body.name, created_ms: Date.now(), tokens: [], use: { runs: 0, stored_bytes: 0, requests_last_minute: 0, memory_bytes: 0 } };

@@ -61,7 +61,7 @@ function Machine() {
                     <th scope="row">{one.tenant}</th>
                     <td><Meter value={one.cpus - one.cpus_free} max={one.cpus} label={`CPUs of ${one.tenant}`} text={`${number(one.cpus - one.cpus_free)} of ${number(one.cpus)}`} /></td>
                     <td><Memory use={one.memory} tenant={one.tenant} /></td>
-                    <td class="mono">{one.runs.length === 0 ? <span class="faint">none</span> : one.runs.join(", ")}</td>
+                    <td class="mono">{one.runs.length === 0 ? <span class="faint">none</span> : <Runs runs={one.runs} mine={one.tenant === data.tenant} />}</td>
                   </tr>
                 ))}
               </tbody>
@@ -73,6 +73,11 @@ function Machine() {
     );
   }
   return error ? <Failure error={error} retry={() => (overview.reload(), workers.reload())} /> : <Loading what="the machine" />;
+}
+
+/** Runs of another tenant have no page that this one may see. */
+function Runs({ runs, mine }: { runs: string[]; mine: boolean }) {
+  return <>{runs.map((run) => <div key={run}>{mine ? <a href={`/runs/${run}`}>{run}</a> : run}</div>)}</>;
 }
 
 const limit = (most: number | null) => (most === null ? "no limit" : `of ${bytes(most)}`);

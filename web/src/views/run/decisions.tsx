@@ -1,5 +1,6 @@
 /** The ledger of the checkpoint controller: what each decision knew and said, and what it was worth. */
 
+import { Fragment } from "preact";
 import { stageName } from "../../model/fold.ts";
 import { number, percent, seconds } from "../../model/format.ts";
 import { Chip, Empty, Panel, Scroll, Stat } from "../../ui/parts.tsx";
@@ -51,7 +52,7 @@ export function Decisions({ document, model }: TabProps) {
       )}
       <Panel title="Decisions" flush>
         <Scroll label="Decisions">
-          <table class="ledger">
+          <table class="ledger cards">
             <thead>
               <tr>
                 <th scope="col">After</th>
@@ -68,21 +69,21 @@ export function Decisions({ document, model }: TabProps) {
             </thead>
             <tbody>
               {model.decisions.map((one, i) => (
-                <>
-                  <tr key={i}>
-                    <th scope="row" class="nowrap">{stageName(one.stage, one.index, model.repeated[one.stage] ?? true)}</th>
-                    <td><Chip tone={one.checkpoint ? "good" : "calm"}>{one.checkpoint ? "checkpoint" : one.detail?.refused ?? "none"}</Chip></td>
-                    <td class="num">{seconds(one.runtime_s)}</td>
-                    <td class="num">{number(one.ratio)}</td>
-                    <td class="num">{number(one.threshold)}</td>
-                    <td class="num">{seconds(one.expected_loss_s)}</td>
-                    <td class="num">{seconds(one.cost_s)}</td>
-                    <td class="num">{one.detail ? seconds(one.detail.unsaved_s) : "–"}</td>
-                    <td class="num">{one.detail ? `${number(one.detail.failures_per_hour)} (${one.detail.failures_per_hour_90.map(number).join("–")})` : "–"}</td>
-                    <td class="num">{one.budget_left === null ? "–" : number(one.budget_left)}</td>
+                <Fragment key={i}>
+                  <tr>
+                    <th scope="row" class="run-name">{stageName(one.stage, one.index, model.repeated[one.stage] ?? true)}</th>
+                    <td class="wide-cell"><Chip tone={one.checkpoint ? "good" : "calm"}>{one.checkpoint ? "checkpoint" : one.detail?.refused ?? "none"}</Chip></td>
+                    <td class="num" data-label="Ran">{seconds(one.runtime_s)}</td>
+                    <td class="num" data-label="Ratio">{number(one.ratio)}</td>
+                    <td class="num" data-label="Threshold">{number(one.threshold)}</td>
+                    <td class="num" data-label="Expected loss">{seconds(one.expected_loss_s)}</td>
+                    <td class="num" data-label="Cost">{seconds(one.cost_s)}</td>
+                    <td class="num" data-label="Unsaved">{one.detail ? seconds(one.detail.unsaved_s) : "–"}</td>
+                    <td class="num" data-label="Failures/h">{one.detail ? `${number(one.detail.failures_per_hour)} (${one.detail.failures_per_hour_90.map(number).join("–")})` : "–"}</td>
+                    <td class="num" data-label="Budget left">{one.budget_left === null ? "–" : number(one.budget_left)}</td>
                   </tr>
-                  <tr class="sentence" key={`${i}s`}><td colSpan={10}>{one.reason}</td></tr>
-                </>
+                  <tr class="sentence"><td colSpan={10}>{one.reason}</td></tr>
+                </Fragment>
               ))}
             </tbody>
           </table>

@@ -36,15 +36,12 @@ export function OverviewTab({ document, model }: TabProps) {
         </div>
       )}
       <div class="pair">
-        <Panel title="Stages" flush>
-          <ul class="rows">
-            {stages.map((name) => <StageRow key={name} name={name} model={model} />)}
-          </ul>
-          {stages.length === 0 && <Empty title="No stage has begun" />}
-        </Panel>
         <div class="stack">
-          <Panel title="What happened" flush>
-            <Happened model={model} />
+          <Panel title="Stages" flush>
+            <ul class="rows">
+              {stages.map((name) => <StageRow key={name} name={name} model={model} />)}
+            </ul>
+            {stages.length === 0 && <Empty title="No stage has begun" />}
           </Panel>
           {Object.keys(model.result).length > 0 && (
             <Panel title="Result">
@@ -71,6 +68,9 @@ export function OverviewTab({ document, model }: TabProps) {
             </Panel>
           )}
         </div>
+        <Panel title="What happened" flush>
+          <Happened model={model} />
+        </Panel>
       </div>
     </div>
   );
@@ -78,12 +78,13 @@ export function OverviewTab({ document, model }: TabProps) {
 
 function Figures({ model }: { model: RunModel }) {
   const { account, cost } = model;
-  const accuracy = newest(model, "val_accuracy") ?? newest(model, "accuracy");
+  const held = newest(model, "val_accuracy");
+  const accuracy = held ?? newest(model, "accuracy");
   const loss = newest(model, "loss");
   return (
     <dl class="stats">
       {loss !== undefined && <Stat label="Loss" value={number(loss)} />}
-      {accuracy !== undefined && <Stat label="Accuracy" value={percent(accuracy)} />}
+      {accuracy !== undefined && <Stat label={held === undefined ? "Accuracy" : "Validation accuracy"} value={percent(accuracy)} />}
       <Stat label="Calls" value={number(cost.calls)} note={`${seconds(cost.cpu_s)} computing`} />
       <Stat label="Checkpoints" value={number(model.checkpoints.length)} note={`${seconds(account.blocking_s)} held up`} />
       <Stat label="Recoveries" value={number(model.recoveries.length)} note={`${seconds(account.saved_s)} saved, ${seconds(account.lost_s)} lost`} />

@@ -19,7 +19,7 @@ export function Receipts({ model }: TabProps) {
         <dl class="stats">
           <Stat label="Calls" value={number(cost.calls)} note={`${number(cost.cold_calls)} cold`} />
           <Stat label="Wall time" value={seconds(cost.wall_s)} note="one after another" />
-          <Stat label="Computing" value={seconds(cost.cpu_s)} note={cost.wall_s > 0 ? `${number(cost.cpu_s / cost.wall_s)} per second of a call` : undefined} />
+          <Stat label="Computing" value={seconds(cost.cpu_s)} note={cost.wall_s > 0 ? `${number(cost.cpu_s / cost.wall_s)} cores on average` : undefined} />
           <Stat label="Guest memory" value={bytes(cost.memory_peak_bytes)} note="highest" />
           <Stat label="Into guests" value={bytes(cost.bytes_in)} />
           <Stat label="Out of guests" value={bytes(cost.bytes_out)} />
@@ -55,7 +55,7 @@ export function Receipts({ model }: TabProps) {
                   <td class="num">{one.attempt}</td>
                   <td class="num">{seconds(one.receipt?.wall_s ?? endOf(one, model) - one.started_s)}</td>
                   <td class="num">{one.receipt ? seconds(one.receipt.cpu_s) : "–"}</td>
-                  <td class="num">{one.receipt ? bytes(one.receipt.memory_peak_bytes) : "–"}</td>
+                  <td class="num">{one.receipt && one.receipt.memory_peak_bytes > 0 ? bytes(one.receipt.memory_peak_bytes) : "–"}</td>
                   <td class="num">{one.receipt ? bytes(one.receipt.bytes_in) : "–"}</td>
                   <td class="num">{one.receipt ? bytes(one.receipt.bytes_out) : "–"}</td>
                 </tr>

@@ -86,7 +86,7 @@ export function Timeline({ document, model }: TabProps) {
             {lanes.map((lane) => (
               <li key={lane.worker}>
                 <span>{lane.worker}</span>
-                {lane.actor && <small>{lane.actor} only</small>}
+                {lane.actor && <small>for {lane.actor}</small>}
               </li>
             ))}
           </ul>
