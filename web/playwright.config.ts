@@ -20,10 +20,19 @@ export default defineConfig({
     launchOptions: {
       ...(chromium && { executablePath: chromium }),
       args: [
-        "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-        "--disable-component-update", "--disable-sync",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-quic",
+        "--no-first-run",
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--disable-sync",
       ],
     },
   },
-  webServer: { command: `node test/mock.mjs --port ${port}`, url: `http://127.0.0.1:${port}/icon.svg`, reuseExistingServer: false },
+  webServer: {
+    command: `node test/mock.mjs --port ${port}`,
+    url: `http://127.0.0.1:${port}/icon.svg`,
+    reuseExistingServer: false,
+  },
 });

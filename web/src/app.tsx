@@ -1,8 +1,8 @@
 /** Which view an address shows, and the frame around all of them. */
 
 import type { ComponentChildren } from "preact";
-import { useEffect, useRef } from "preact/hooks";
-import { offline, session, streamAway } from "./api/client.ts";
+import { useEffect, useErrorBoundary, useRef } from "preact/hooks";
+import { ApiError, offline, session, streamAway } from "./api/client.ts";
 import { getOverview, getSession, logOut } from "./api/routes.ts";
 import { bytes } from "./model/format.ts";
 import { go, path, segments } from "./router.ts";
@@ -10,7 +10,7 @@ import { isDark, toggleTheme } from "./theme.ts";
 import { useData } from "./ui/hooks.ts";
 import { Icon, type IconName, Mark } from "./ui/icons.tsx";
 import { Toasts } from "./ui/overlays.tsx";
-import { Button, Empty, Loading, Meter } from "./ui/parts.tsx";
+import { Button, Empty, Failure, Loading, Meter } from "./ui/parts.tsx";
 import { Admin } from "./views/admin/admin.tsx";
 import { Compare } from "./views/compare.tsx";
 import { Login } from "./views/login.tsx";
@@ -34,9 +34,29 @@ export function App() {
   if (who === undefined) return <Loading what="the dashboard" />;
   return (
     <>
-      {who === null || path.value === "/login" ? <Login /> : <Shell><View /></Shell>}
+      {who === null || path.value === "/login" ? (
+        <Login />
+      ) : (
+        <Shell>
+          <Guarded />
+        </Shell>
+      )}
       <Toasts />
     </>
+  );
+}
+
+/** A view that fails leaves the frame standing; another view is a new chance. */
+function Guarded() {
+  const [error, reset] = useErrorBoundary();
+  useEffect(reset, [path.value]);
+  if (!error) return <View />;
+  return (
+    <Failure
+      page
+      error={new ApiError({ title: `this page cannot be shown: ${String(error)}`, status: 0 })}
+      retry={reset}
+    />
   );
 }
 
@@ -46,7 +66,8 @@ function View() {
   if (first === "compare") return <Compare />;
   if (first === "runs" && second) return <Run key={second} run={second} tab={third ?? "overview"} />;
   if (first === "runs") return <Runs />;
-  if (first === "plugins" && second && third) return <PluginPage key={`${second}@${third}`} name={second} version={third} />;
+  if (first === "plugins" && second && third)
+    return <PluginPage key={`${second}@${third}`} name={second} version={third} />;
   if (first === "plugins") return <Plugins />;
   if (first === "new") return <NewRun />;
   if (first === "admin" && session.value?.admin) return <Admin tab={second ?? "tenants"} />;
@@ -69,17 +90,29 @@ function Shell({ children }: { children: ComponentChildren }) {
   }, [view]);
   return (
     <div class="shell">
-      <a class="skip" href="#main">Skip to content</a>
+      <a class="skip" href="#main">
+        Skip to content
+      </a>
       <header class="side">
         <a class="brand" href="/" aria-label="Mobula, all runs">
           <Mark />
           <span>Mobula</span>
         </a>
         <nav aria-label="Main">
-          <Place href="/" icon="runs" current={where === "runs" || where === "compare"}>Runs</Place>
-          <Place href="/plugins" icon="plugin" current={where === "plugins"}>Plugins</Place>
-          <Place href="/new" icon="plus" current={where === "new"}>New run</Place>
-          {session.value?.admin && <Place href="/admin" icon="admin" current={where === "admin"}>Admin</Place>}
+          <Place href="/" icon="runs" current={where === "runs" || where === "compare"}>
+            Runs
+          </Place>
+          <Place href="/plugins" icon="plugin" current={where === "plugins"}>
+            Plugins
+          </Place>
+          <Place href="/new" icon="plus" current={where === "new"}>
+            New run
+          </Place>
+          {session.value?.admin && (
+            <Place href="/admin" icon="admin" current={where === "admin"}>
+              Admin
+            </Place>
+          )}
         </nav>
         <div class="side-foot">
           <Machine />
@@ -99,7 +132,17 @@ function Shell({ children }: { children: ComponentChildren }) {
   );
 }
 
-function Place({ href, icon, current, children }: { href: string; icon: IconName; current: boolean; children: ComponentChildren }) {
+function Place({
+  href,
+  icon,
+  current,
+  children,
+}: {
+  href: string;
+  icon: IconName;
+  current: boolean;
+  children: ComponentChildren;
+}) {
   return (
     <a href={href} aria-current={current ? "page" : undefined}>
       <Icon name={icon} />
@@ -123,7 +166,9 @@ function Machine() {
           text={`${bytes(data.memory.used_bytes)} of ${bytes(data.memory.limit_bytes)}`}
         />
       )}
-      <span>{data.workers} workers · {bytes(data.store.used_bytes)} stored</span>
+      <span>
+        {data.workers} workers · {bytes(data.store.used_bytes)} stored
+      </span>
       <span class="faint">version {data.version}</span>
     </div>
   );
@@ -137,11 +182,15 @@ function Who() {
   };
   return (
     <div class="who">
-      <span class="who-name" title="The tenant that you are logged in as">{session.value?.tenant}</span>
+      <span class="who-name" title="The tenant that you are logged in as">
+        {session.value?.tenant}
+      </span>
       <Button kind="quiet" icon={isDark.value ? "sun" : "moon"} iconOnly onClick={toggleTheme}>
         {isDark.value ? "Light colours" : "Dark colours"}
       </Button>
-      <Button kind="quiet" icon="out" iconOnly onClick={() => void leave()}>Log out</Button>
+      <Button kind="quiet" icon="out" iconOnly onClick={() => void leave()}>
+        Log out
+      </Button>
     </div>
   );
 }

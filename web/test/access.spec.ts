@@ -15,7 +15,12 @@ for (const scheme of ["light", "dark"] as const) {
     const look = async (name: string) => {
       const { violations } = await new AxeBuilder({ page }).withTags(RULES).analyze();
       for (const { id, impact, nodes } of violations) {
-        findings.push(`${name}: ${impact} ${id}: ${nodes.slice(0, 3).map((node) => node.html.slice(0, 160)).join(" | ")}`);
+        findings.push(
+          `${name}: ${impact} ${id}: ${nodes
+            .slice(0, 3)
+            .map((node) => node.html.slice(0, 160))
+            .join(" | ")}`,
+        );
       }
     };
     await page.goto("/login");

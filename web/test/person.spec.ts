@@ -102,7 +102,9 @@ test("two runs are compared by ticking them", async ({ page }) => {
   await expect(page.getByRole("rowheader", { name: /learning_rate/ })).toBeVisible();
 });
 
-test("a run is started, its curve grows without reload, a failure is injected, its recovery is marked", async ({ page }) => {
+test("a run is started, its curve grows without reload, a failure is injected, its recovery is marked", async ({
+  page,
+}) => {
   await logIn(page);
   await start(page, 12);
   const stays = await mark(page);
@@ -129,7 +131,9 @@ test("a run is started, its curve grows without reload, a failure is injected, i
   await stays();
 });
 
-test("a run that ends while it is watched shows its result and what other policies would have cost", async ({ page }) => {
+test("a run that ends while it is watched shows its result and what other policies would have cost", async ({
+  page,
+}) => {
   await logIn(page);
   await start(page, 2);
   await expect(page.locator(".head .status")).toHaveText("succeeded", { timeout: 20_000 });
@@ -195,10 +199,16 @@ test("a checkpoint is pinned, downloaded as safetensors, and begun from", async 
   const first = page.locator(".checkpoint").first();
   await first.getByRole("button", { name: "Pin" }).click();
   await expect(first.getByText("pinned")).toBeVisible();
-  const [download] = await Promise.all([page.waitForEvent("download"), first.getByRole("link", { name: "Download" }).click()]);
+  const [download] = await Promise.all([
+    page.waitForEvent("download"),
+    first.getByRole("link", { name: "Download" }).click(),
+  ]);
   const body = await readFile(await download.path());
   expect(download.suggestedFilename()).toMatch(/^c-.*\.safetensors$/);
-  const header = JSON.parse(body.subarray(8, 8 + Number(body.readBigUInt64LE(0))).toString()) as Record<string, { dtype: string }>;
+  const header = JSON.parse(body.subarray(8, 8 + Number(body.readBigUInt64LE(0))).toString()) as Record<
+    string,
+    { dtype: string }
+  >;
   expect(header["conv1.bias"]?.dtype).toBe("F32");
   await first.getByRole("link", { name: "New run from here" }).click();
   await expect(page.getByText("The actor begins from a checkpoint:")).toBeVisible();
@@ -218,15 +228,20 @@ test("a run is begun again with another value", async ({ page }) => {
   await expect(page.locator(".head .status")).toHaveText("running");
 });
 
-test("a plugin is dragged in, looked at, tried and enabled; what is none is refused in words", async ({ page }, info) => {
+test("a plugin is dragged in, looked at, tried and enabled; what is none is refused in words", async ({
+  page,
+}, info) => {
   await logIn(page);
   await page.goto("/plugins");
   const drop = async (name: string, bytes: number[]) => {
-    const data = await page.evaluateHandle(([file, content]) => {
-      const transfer = new DataTransfer();
-      transfer.items.add(new File([new Uint8Array(content)], file, { type: "application/wasm" }));
-      return transfer;
-    }, [name, bytes] as const);
+    const data = await page.evaluateHandle(
+      ([file, content]) => {
+        const transfer = new DataTransfer();
+        transfer.items.add(new File([new Uint8Array(content)], file, { type: "application/wasm" }));
+        return transfer;
+      },
+      [name, bytes] as const,
+    );
     await page.locator(".drop").dispatchEvent("drop", { dataTransfer: data });
   };
   await drop("notes.txt", [1, 2, 3]);

@@ -17,4 +17,6 @@ const types = astToString(await openapi(document, { cwd: pathToFileURL(`${proces
 const head = "/* Made by `npm run types` from the server's OpenAPI document; not to be edited. */\n\n";
 const out = new URL("../src/api/generated.ts", import.meta.url);
 await writeFile(out, head + types);
-process.stderr.write(`${Object.keys(document.paths ?? {}).length} routes, ${Object.keys(document.components?.schemas ?? {}).length} documents\n`);
+process.stderr.write(
+  `${Object.keys(document.paths ?? {}).length} routes, ${Object.keys(document.components?.schemas ?? {}).length} documents\n`,
+);

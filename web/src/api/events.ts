@@ -1,6 +1,15 @@
 /** The events of a run, as `contract/src/event.rs` writes them. */
 
-import type { CheckpointReport, DecisionReport, Json, JsonObject, OutputNote, Receipt, RecoveryReport, RunStatus } from "./types.ts";
+import type {
+  CheckpointReport,
+  DecisionReport,
+  Json,
+  JsonObject,
+  OutputNote,
+  Receipt,
+  RecoveryReport,
+  RunStatus,
+} from "./types.ts";
 
 export interface StageRef {
   name: string;

@@ -1,9 +1,28 @@
 /** The routes of the API, each as a function. */
 
 import { ask, BASE, query, seg } from "./client.ts";
-import type { AuditEntry, Checked, PipelineText, Plugin, TenantRow, TenantWorkers, TryInput, TryResult } from "./documents.ts";
+import type {
+  AuditEntry,
+  Checked,
+  PipelineText,
+  Plugin,
+  TenantRow,
+  TenantWorkers,
+  TryInput,
+  TryResult,
+} from "./documents.ts";
 import type { EventPage } from "./events.ts";
-import type { CheckpointRow, Graph, ObjectRow, ObjectRows, Overview, Quota, RunDocument, RunPage, Session } from "./types.ts";
+import type {
+  CheckpointRow,
+  Graph,
+  ObjectRow,
+  ObjectRows,
+  Overview,
+  Quota,
+  RunDocument,
+  RunPage,
+  Session,
+} from "./types.ts";
 
 /** The most events that the server gives at once. */
 const EVENTS_PAGE = 2000;
@@ -24,7 +43,8 @@ export interface RunFilter {
   after?: string | undefined;
   limit?: number;
 }
-export const getRuns = (filter: RunFilter, signal?: Wait) => ask<RunPage>(`/runs${query({ ...filter })}`, waiting(signal));
+export const getRuns = (filter: RunFilter, signal?: Wait) =>
+  ask<RunPage>(`/runs${query({ ...filter })}`, waiting(signal));
 
 export interface NewRun {
   pipeline: string;
@@ -72,9 +92,15 @@ export const getPlugin = (name: string, version: string, signal?: Wait) =>
 export const uploadPlugin = (file: Blob) => ask<Plugin>("/plugins", { method: "POST", body: file });
 export const enablePlugin = (name: string, version: string, enabled: boolean) =>
   ask<void>(`${pluginPath(name, version)}/${enabled ? "enable" : "disable"}`, post());
-export const removePlugin = (name: string, version: string) => ask<void>(pluginPath(name, version), { method: "DELETE" });
-export const tryPlugin = (name: string, version: string, task: string, args: unknown, inputs: Record<string, TryInput>) =>
-  ask<TryResult>(`${pluginPath(name, version)}/try`, post({ task, args, inputs }));
+export const removePlugin = (name: string, version: string) =>
+  ask<void>(pluginPath(name, version), { method: "DELETE" });
+export const tryPlugin = (
+  name: string,
+  version: string,
+  task: string,
+  args: unknown,
+  inputs: Record<string, TryInput>,
+) => ask<TryResult>(`${pluginPath(name, version)}/try`, post({ task, args, inputs }));
 
 export const getTenants = (signal?: Wait) => ask<{ tenants: TenantRow[] }>("/admin/tenants", waiting(signal));
 export const addTenant = (name: string) => ask<TenantRow>("/admin/tenants", post({ name }));

@@ -2,7 +2,8 @@ import { expect, it } from "vitest";
 import type { RunEvent } from "./events.ts";
 import { follow, type Message, RETRY_FIRST_MS, RETRY_MAX_MS, runEvent, type World } from "./stream.ts";
 
-const message = (number: number) => `id: ${number}\nevent: event\ndata: {"number":${number},"at_s":0,"body":{"type":"actor_finished"}}\n\n`;
+const message = (number: number) =>
+  `id: ${number}\nevent: event\ndata: {"number":${number},"at_s":0,"body":{"type":"actor_finished"}}\n\n`;
 
 /** Answers the requests one after another; after the last one everything fails. */
 function check(answers: (string | number | Error)[], stopAfterSleeps: number) {
@@ -52,7 +53,10 @@ it("waits longer each time, up to a bound, and begins anew once events come", as
 it("keeps the place over progress, which has no id, and over what is no event", async () => {
   const stage = '{"name":"train","index":3,"repeated":true}';
   const progress = `event: progress\ndata: {"at_s":1,"stage":${stage},"done":3,"total":9}\n\n`;
-  const { asked, seen } = await check([message(4) + progress + 'event: end\ndata: {"status":"failed"}\n\n' + "data: nonsense\n\n: beat\n\n", message(5)], 2);
+  const { asked, seen } = await check(
+    [message(4) + progress + 'event: end\ndata: {"status":"failed"}\n\n' + "data: nonsense\n\n: beat\n\n", message(5)],
+    2,
+  );
   expect(asked).toEqual(["0", "4"]);
   expect(seen).toHaveLength(3);
   expect(seen[1]?.body).toMatchObject({ type: "progress", done: 3, total: 9, stage: { index: 3 } });

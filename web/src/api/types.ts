@@ -251,9 +251,7 @@ export interface Graph {
 
 /** What is known of a value without its bytes; of a JSON document all of it. */
 export type OutputNote =
-  | { kind: "json"; value: Json }
-  | { kind: "tensor"; dtype: string; shape: number[] }
-  | { kind: "bytes"; len: number };
+  { kind: "json"; value: Json } | { kind: "tensor"; dtype: string; shape: number[] } | { kind: "bytes"; len: number };
 
 export interface ObjectField {
   name: string;

@@ -10,7 +10,10 @@ const receipt = { wall_s: 2, cpu_s: 1.5, memory_peak_bytes: 10, bytes_in: 3, byt
 function events(...bodies: EventBody[]): RunEvent[] {
   return bodies.map((body, i) => ({ number: i + 1, at_s: i + 1, body }));
 }
-const started = (index: number, more: Partial<{ replay: boolean; attempt: number; worker: string }> = {}): EventBody => ({
+const started = (
+  index: number,
+  more: Partial<{ replay: boolean; attempt: number; worker: string }> = {},
+): EventBody => ({
   type: "stage_started",
   stage: train(index),
   worker: more.worker ?? "a1",
@@ -31,7 +34,13 @@ const finished = (index: number): EventBody => ({
   ],
   receipt,
 });
-const metric = (index: number, value: number, name = "loss"): EventBody => ({ type: "metric", stage: train(index), name, step: index, value });
+const metric = (index: number, value: number, name = "loss"): EventBody => ({
+  type: "metric",
+  stage: train(index),
+  name,
+  step: index,
+  value,
+});
 const saved = (index: number): EventBody => ({
   type: "checkpoint_saved",
   actor: "trainer",
@@ -40,18 +49,36 @@ const saved = (index: number): EventBody => ({
 const recovered: EventBody = {
   type: "recovered",
   recovery: {
-    stage: "train", index: 2, from_checkpoint: "c-1", restored_to: 1, benefit_s: 1, threshold_before: 1,
-    threshold_after: 0.9, lost_s: 3, kept_s: 5,
+    stage: "train",
+    index: 2,
+    from_checkpoint: "c-1",
+    restored_to: 1,
+    benefit_s: 1,
+    threshold_before: 1,
+    threshold_after: 0.9,
+    lost_s: 3,
+    kept_s: 5,
   },
 };
 
 describe("fold", () => {
   it("keeps attempts in order with their outputs and adds receipts up", () => {
-    const model = fold(emptyModel(), events({ type: "run_started", workers: 2, resumed: false }, started(0), finished(0)));
+    const model = fold(
+      emptyModel(),
+      events({ type: "run_started", workers: 2, resumed: false }, started(0), finished(0)),
+    );
     expect(model.stages).toHaveLength(1);
     expect(model.stages[0]).toMatchObject({ status: "succeeded", started_s: 2, ended_s: 3, kind: "actor" });
     expect(model.stages[0]?.outputs).toEqual({ loss: 0.5, image: { dtype: "u8", shape: [2, 3] }, blob: { bytes: 9 } });
-    expect(model.cost).toEqual({ calls: 1, cold_calls: 1, wall_s: 2, cpu_s: 1.5, memory_peak_bytes: 10, bytes_in: 3, bytes_out: 4 });
+    expect(model.cost).toEqual({
+      calls: 1,
+      cold_calls: 1,
+      wall_s: 2,
+      cpu_s: 1.5,
+      memory_peak_bytes: 10,
+      bytes_in: 3,
+      bytes_out: 4,
+    });
     expect(model.wall_s).toBe(3);
   });
 
@@ -80,14 +107,23 @@ describe("fold", () => {
   });
 
   it("closes as interrupted what a dead process was doing", () => {
-    const model = fold(emptyModel(), events(started(0), { type: "run_started", workers: 2, resumed: true }, started(0)));
+    const model = fold(
+      emptyModel(),
+      events(started(0), { type: "run_started", workers: 2, resumed: true }, started(0)),
+    );
     expect(model.stages.map((stage) => stage.status)).toEqual(["interrupted", "running"]);
     expect(model.stages[0]?.ended_s).toBeNull();
   });
 
   it("closes the newest open attempt of a stage", () => {
     const failed: EventBody = {
-      type: "stage_failed", stage: train(0), worker: "a1", attempt: 1, kind: "trap", message: "unreachable", retried: true,
+      type: "stage_failed",
+      stage: train(0),
+      worker: "a1",
+      attempt: 1,
+      kind: "trap",
+      message: "unreachable",
+      retried: true,
     };
     const model = fold(emptyModel(), events(started(0), failed, started(0, { attempt: 2 }), finished(0)));
     expect(model.stages.map((stage) => stage.status)).toEqual(["failed", "succeeded"]);
@@ -97,15 +133,27 @@ describe("fold", () => {
 
   it("replaces a point of a curve that is computed again", () => {
     const model = fold(emptyModel(), events(metric(0, 3), metric(1, 2), metric(2, 1), metric(1, 2.5), metric(2, 1.5)));
-    expect(model.curves[0]?.points.map((point) => [point.step, point.value])).toEqual([[0, 3], [1, 2.5], [2, 1.5]]);
+    expect(model.curves[0]?.points.map((point) => [point.step, point.value])).toEqual([
+      [0, 3],
+      [1, 2.5],
+      [2, 1.5],
+    ]);
   });
 
   it("accounts for checkpoints, decisions and recoveries as the host does", () => {
     const decided: EventBody = {
       type: "decided",
       decision: {
-        stage: "train", index: 0, checkpoint: true, reason: "SAVE", runtime_s: 7, ratio: 1, threshold: 1,
-        budget_left: null, expected_loss_s: 1, cost_s: 1,
+        stage: "train",
+        index: 0,
+        checkpoint: true,
+        reason: "SAVE",
+        runtime_s: 7,
+        ratio: 1,
+        threshold: 1,
+        budget_left: null,
+        expected_loss_s: 1,
+        cost_s: 1,
       },
     };
     const model = fold(emptyModel(), events(decided, saved(0), saved(1), recovered));
@@ -115,9 +163,16 @@ describe("fold", () => {
   it("ends open stages with the run, and forgets progress", () => {
     const model = fold(
       emptyModel(),
-      events(started(0), { type: "progress", stage: train(0), done: 1, total: 2 }, {
-        type: "run_ended", status: "failed", result: {}, error: "no",
-      }),
+      events(
+        started(0),
+        { type: "progress", stage: train(0), done: 1, total: 2 },
+        {
+          type: "run_ended",
+          status: "failed",
+          result: {},
+          error: "no",
+        },
+      ),
     );
     expect(model.status).toBe("failed");
     expect(model.stages[0]?.status).toBe("interrupted");
@@ -126,7 +181,9 @@ describe("fold", () => {
 
   it("keeps a bounded number of log lines, the newest", () => {
     const lines = Array.from({ length: LOGS_MAX + 10 }, (_, i): RunEvent => ({
-      number: i + 1, at_s: i, body: { type: "log", stage: train(0), level: "info", message: String(i) },
+      number: i + 1,
+      at_s: i,
+      body: { type: "log", stage: train(0), level: "info", message: String(i) },
     }));
     const model = fold(emptyModel(), lines);
     expect(model.logs).toHaveLength(LOGS_MAX);
@@ -144,24 +201,41 @@ describe("derived views", () => {
   it("puts marks where the curve has the repetition", () => {
     const late: EventBody = { type: "metric", stage: train(1), name: "loss", step: 40, value: 1 };
     const model = fold(emptyModel(), events(metric(0, 3), late, saved(1), recovered));
-    expect(marksOf(model, "train").map((mark) => [mark.kind, mark.step])).toEqual([["checkpoint", 40], ["recovery", 2]]);
+    expect(marksOf(model, "train").map((mark) => [mark.kind, mark.step])).toEqual([
+      ["checkpoint", 40],
+      ["recovery", 2],
+    ]);
   });
 
   it("draws a curve and its validation on one chart", () => {
     const model = fold(emptyModel(), events(metric(0, 1), metric(0, 1, "val_loss"), metric(0, 1, "accuracy")));
-    expect(curveGroups(model.curves).map((group) => [group.title, group.curves.length])).toEqual([["loss", 2], ["accuracy", 1]]);
+    expect(curveGroups(model.curves).map((group) => [group.title, group.curves.length])).toEqual([
+      ["loss", 2],
+      ["accuracy", 1],
+    ]);
   });
 
   it("puts the actor's dedicated lane last, also before its first call", () => {
     const model = fold(
       emptyModel(),
-      events({ type: "actor_started", actor: "trainer", worker: "a1", restarts: 0 }, started(0, { worker: "w10" }), started(1, { worker: "w2" })),
+      events(
+        { type: "actor_started", actor: "trainer", worker: "a1", restarts: 0 },
+        started(0, { worker: "w10" }),
+        started(1, { worker: "w2" }),
+      ),
     );
-    expect(lanesOf(model).map((lane) => [lane.worker, lane.actor])).toEqual([["w2", null], ["w10", null], ["a1", "trainer"]]);
+    expect(lanesOf(model).map((lane) => [lane.worker, lane.actor])).toEqual([
+      ["w2", null],
+      ["w10", null],
+      ["a1", "trainer"],
+    ]);
   });
 
   it("ends a bar whose end nobody wrote down at the next one of its lane", () => {
-    const model = fold(emptyModel(), events(started(0), { type: "run_started", workers: 1, resumed: true }, started(0)));
+    const model = fold(
+      emptyModel(),
+      events(started(0), { type: "run_started", workers: 1, resumed: true }, started(0)),
+    );
     expect(model.stages[0] && endOf(model.stages[0], model)).toBe(3);
     expect(stateOf(model, "train")).toMatchObject({ status: "running", attempts: 2, done: 0 });
     expect(stateOf(model, "evaluate").status).toBe("waiting");

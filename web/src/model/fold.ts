@@ -278,7 +278,12 @@ function addCost(cost: CostReport, receipt: Receipt | null | undefined): void {
   cost.bytes_out += receipt.bytes_out;
 }
 
-function close(model: RunModel, stage: StageRef, at_s: number, status: "succeeded" | "failed"): StageReport | undefined {
+function close(
+  model: RunModel,
+  stage: StageRef,
+  at_s: number,
+  status: "succeeded" | "failed",
+): StageReport | undefined {
   const open = model.stages.findLast((s) => s.ended_s === null && s.name === stage.name && s.index === stage.index);
   if (!open) return undefined;
   open.ended_s = at_s;

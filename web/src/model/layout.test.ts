@@ -5,8 +5,11 @@ const at = (result: ReturnType<typeof layout>, id: string) => result.nodes.find(
 
 it("puts what depends on something to the right of it", () => {
   const edges = [
-    { from: "load", to: "a" }, { from: "load", to: "b" }, { from: "a", to: "train" },
-    { from: "train", to: "evaluate" }, { from: "b", to: "evaluate" },
+    { from: "load", to: "a" },
+    { from: "load", to: "b" },
+    { from: "a", to: "train" },
+    { from: "train", to: "evaluate" },
+    { from: "b", to: "evaluate" },
   ];
   const placed = layout(["load", "a", "b", "train", "evaluate"], edges);
   expect(placed.columns).toBe(4);
@@ -15,13 +18,28 @@ it("puts what depends on something to the right of it", () => {
 });
 
 it("unties edges that need not cross", () => {
-  const placed = layout(["a", "b", "x", "y"], [{ from: "a", to: "y" }, { from: "b", to: "x" }]);
+  const placed = layout(
+    ["a", "b", "x", "y"],
+    [
+      { from: "a", to: "y" },
+      { from: "b", to: "x" },
+    ],
+  );
   expect(Math.sign((at(placed, "a")?.row ?? 0) - (at(placed, "b")?.row ?? 0))).toBe(
     Math.sign((at(placed, "y")?.row ?? 0) - (at(placed, "x")?.row ?? 0)),
   );
 });
 
 it("ends on cycles and unknown names", () => {
-  expect(layout(["a", "b"], [{ from: "a", to: "b" }, { from: "b", to: "a" }, { from: "z", to: "a" }]).nodes).toHaveLength(2);
+  expect(
+    layout(
+      ["a", "b"],
+      [
+        { from: "a", to: "b" },
+        { from: "b", to: "a" },
+        { from: "z", to: "a" },
+      ],
+    ).nodes,
+  ).toHaveLength(2);
   expect(layout([], [])).toMatchObject({ columns: 0, rows: 1 });
 });

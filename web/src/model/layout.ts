@@ -14,7 +14,10 @@ interface Edge {
 /** Rounds of ordering rows by their neighbours; more change hardly anything. */
 const SWEEPS = 4;
 
-export function layout(ids: readonly string[], edges: readonly Edge[]): { nodes: Placed[]; columns: number; rows: number } {
+export function layout(
+  ids: readonly string[],
+  edges: readonly Edge[],
+): { nodes: Placed[]; columns: number; rows: number } {
   const before = new Map<string, string[]>(ids.map((id) => [id, []]));
   const after = new Map<string, string[]>(ids.map((id) => [id, []]));
   for (const { from, to } of edges) {
@@ -42,7 +45,15 @@ export function layout(ids: readonly string[], edges: readonly Edge[]): { nodes:
   for (let sweep = 0; sweep < SWEEPS; sweep += 1) {
     const neighbours = sweep % 2 === 0 ? before : after;
     for (const ids of columns) {
-      const weight = new Map(ids.map((id) => [id, mean((neighbours.get(id) ?? []).map((one) => row.get(one) ?? 0), row.get(id) ?? 0)]));
+      const weight = new Map(
+        ids.map((id) => [
+          id,
+          mean(
+            (neighbours.get(id) ?? []).map((one) => row.get(one) ?? 0),
+            row.get(id) ?? 0,
+          ),
+        ]),
+      );
       ids.sort((a, b) => (weight.get(a) ?? 0) - (weight.get(b) ?? 0));
     }
     number();

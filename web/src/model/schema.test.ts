@@ -4,8 +4,13 @@ import { complaint, kindOf, textOf, valuesOf } from "./schema.ts";
 
 it("chooses a field by what the schema allows", () => {
   const kinds: [Schema, string][] = [
-    [{ type: "integer" }, "integer"], [{ type: ["number", "null"] }, "number"], [{ type: "boolean" }, "boolean"],
-    [{ type: "string", enum: ["a"] }, "choice"], [{ type: "string" }, "text"], [{ type: "array" }, "json"], [{}, "json"],
+    [{ type: "integer" }, "integer"],
+    [{ type: ["number", "null"] }, "number"],
+    [{ type: "boolean" }, "boolean"],
+    [{ type: "string", enum: ["a"] }, "choice"],
+    [{ type: "string" }, "text"],
+    [{ type: "array" }, "json"],
+    [{}, "json"],
     [{ type: ["string", "number"] }, "json"],
   ];
   for (const [schema, kind] of kinds) expect(kindOf(schema)).toBe(kind);
@@ -24,8 +29,13 @@ it("complains about what the server would refuse, and lets empty fields be", () 
 it("reads the form back by the types of the schema", () => {
   const schema: Schema = {
     properties: {
-      size: { type: "integer" }, rate: { type: "number" }, flip: { type: "boolean" }, way: { enum: [1, "x"] },
-      name: { type: "string" }, list: { type: "array" }, left: { type: "integer" },
+      size: { type: "integer" },
+      rate: { type: "number" },
+      flip: { type: "boolean" },
+      way: { enum: [1, "x"] },
+      name: { type: "string" },
+      list: { type: "array" },
+      left: { type: "integer" },
     },
   };
   const texts = { size: "5", rate: "0.1", flip: "true", way: "1", name: "7", list: "[1,2]", left: " ", other: "9" };

@@ -46,8 +46,10 @@ export function complaint(schema: Schema, text: string): string | undefined {
   if (kind === "integer" && !Number.isInteger(value)) return "A whole number goes here.";
   if (schema.minimum !== undefined && value < schema.minimum) return `At least ${schema.minimum}.`;
   if (schema.maximum !== undefined && value > schema.maximum) return `At most ${schema.maximum}.`;
-  if (schema.exclusiveMinimum !== undefined && value <= schema.exclusiveMinimum) return `More than ${schema.exclusiveMinimum}.`;
-  if (schema.exclusiveMaximum !== undefined && value >= schema.exclusiveMaximum) return `Less than ${schema.exclusiveMaximum}.`;
+  if (schema.exclusiveMinimum !== undefined && value <= schema.exclusiveMinimum)
+    return `More than ${schema.exclusiveMinimum}.`;
+  if (schema.exclusiveMaximum !== undefined && value >= schema.exclusiveMaximum)
+    return `Less than ${schema.exclusiveMaximum}.`;
   return undefined;
 }
 

@@ -37,7 +37,12 @@ it("leaves out what it does not understand", () => {
 it("writes numbers as people read them", () => {
   expect([bytes(0), bytes(1536), bytes(5 * 2 ** 30)]).toEqual(["0 B", "1.5 KiB", "5.0 GiB"]);
   expect([seconds(0.00084), seconds(0.25), seconds(12.34), seconds(59.97), seconds(245), seconds(7620)]).toEqual([
-    "840 µs", "250 ms", "12.3 s", "1 min 00 s", "4 min 05 s", "2 h 07 min",
+    "840 µs",
+    "250 ms",
+    "12.3 s",
+    "1 min 00 s",
+    "4 min 05 s",
+    "2 h 07 min",
   ]);
   expect([number(0.123456), number(12345), number(Number.NaN)]).toEqual(["0.1235", "12,345", "–"]);
   expect([ago(0, 20_000), ago(0, 120_000), ago(0, 7_200_000)]).toEqual(["just now", "2 min ago", "2 h ago"]);
@@ -51,5 +56,8 @@ it("shows what would change how a line reads", () => {
 });
 
 it("knows the stages that have not begun", () => {
-  expect(pipelineStages('[[stage]]\nname = "a"\n[[actor]]\nname = "t"\n[[stage]]\nname = "b" # last')).toEqual(["a", "b"]);
+  expect(pipelineStages('[[stage]]\nname = "a"\n[[actor]]\nname = "t"\n[[stage]]\nname = "b" # last')).toEqual([
+    "a",
+    "b",
+  ]);
 });

@@ -62,7 +62,9 @@ export function Chart({ title, series, marks = NO_MARKS, height = 240, percent =
         <span class="chart-title">{title}</span>
         <span class="legend">
           {series.map((one) => (
-            <span key={one.label} class={`key tone-${one.tone % TONES.length}${one.dashed ? " dashed" : ""}`}>{one.label}</span>
+            <span key={one.label} class={`key tone-${one.tone % TONES.length}${one.dashed ? " dashed" : ""}`}>
+              {one.label}
+            </span>
           ))}
           {marks.some((mark) => mark.kind === "checkpoint") && <span class="key mark-checkpoint">checkpoint</span>}
           {marks.some((mark) => mark.kind === "recovery") && <span class="key mark-recovery">recovery</span>}
@@ -85,7 +87,11 @@ function Values({ series, marks }: { series: Series[]; marks: ChartMark[] }) {
         <thead>
           <tr>
             <th scope="col">step</th>
-            {series.map((one) => <th scope="col" class="num" key={one.label}>{one.label}</th>)}
+            {series.map((one) => (
+              <th scope="col" class="num" key={one.label}>
+                {one.label}
+              </th>
+            ))}
             <th scope="col">marks</th>
           </tr>
         </thead>
@@ -95,9 +101,18 @@ function Values({ series, marks }: { series: Series[]; marks: ChartMark[] }) {
               <th scope="row">{step}</th>
               {columns.map((column, i) => {
                 const value = column[row];
-                return <td class="num" key={i}>{value === null || value === undefined ? "–" : number(value)}</td>;
+                return (
+                  <td class="num" key={i}>
+                    {value === null || value === undefined ? "–" : number(value)}
+                  </td>
+                );
               })}
-              <td>{marks.filter((mark) => mark.step === step).map((mark) => mark.label).join("; ")}</td>
+              <td>
+                {marks
+                  .filter((mark) => mark.step === step)
+                  .map((mark) => mark.label)
+                  .join("; ")}
+              </td>
             </tr>
           ))}
         </tbody>
@@ -116,7 +131,13 @@ function aligned(series: Series[]): uPlot.AlignedData {
   return [steps, ...columns] as uPlot.AlignedData;
 }
 
-function options(width: number, height: number, series: Series[], marks: { current: ChartMark[] }, percent: boolean): uPlot.Options {
+function options(
+  width: number,
+  height: number,
+  series: Series[],
+  marks: { current: ChartMark[] },
+  percent: boolean,
+): uPlot.Options {
   const faint = colour("text-faint");
   const axis: uPlot.Axis = {
     stroke: faint,
@@ -132,8 +153,17 @@ function options(width: number, height: number, series: Series[], marks: { curre
     cursor: { drag: { x: true, y: false }, points: { size: 7 } },
     scales: { x: { time: false, range: (_, low, high) => (low === high ? [low - 0.5, high + 0.5] : [low, high]) } },
     axes: [
-      { ...axis, size: 30, space: 40, values: (_, ticks) => ticks.map((tick) => (Number.isInteger(tick) ? String(tick) : "")) },
-      { ...axis, size: 52, values: (_, ticks) => ticks.map((tick) => (percent ? `${Math.round(tick * 100)} %` : number(tick))) },
+      {
+        ...axis,
+        size: 30,
+        space: 40,
+        values: (_, ticks) => ticks.map((tick) => (Number.isInteger(tick) ? String(tick) : "")),
+      },
+      {
+        ...axis,
+        size: 52,
+        values: (_, ticks) => ticks.map((tick) => (percent ? `${Math.round(tick * 100)} %` : number(tick))),
+      },
     ],
     series: [
       {},

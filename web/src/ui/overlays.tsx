@@ -34,7 +34,9 @@ export function Toasts() {
         <div key={toast.id} class={`toast ${toast.tone}`}>
           <Icon name={toast.tone === "good" ? "check" : "warn"} />
           <span>{toast.text}</span>
-          <Button kind="quiet" icon="close" iconOnly onClick={() => drop(toast.id)}>Close message</Button>
+          <Button kind="quiet" icon="close" iconOnly onClick={() => drop(toast.id)}>
+            Close message
+          </Button>
         </div>
       ))}
     </div>
@@ -60,12 +62,23 @@ export function Dialog({ title, onClose, children, wide, error }: DialogProps) {
     return () => dialog?.close();
   }, []);
   return (
-    <dialog ref={element} class={wide ? "wide" : ""} aria-labelledby={id} onCancel={(event) => (event.preventDefault(), onClose())}>
+    <dialog
+      ref={element}
+      class={wide ? "wide" : ""}
+      aria-labelledby={id}
+      onCancel={(event) => (event.preventDefault(), onClose())}
+    >
       <header class="dialog-head">
         <h2 id={id}>{title}</h2>
-        <Button kind="quiet" icon="close" iconOnly onClick={onClose}>Close</Button>
+        <Button kind="quiet" icon="close" iconOnly onClick={onClose}>
+          Close
+        </Button>
       </header>
-      {error && <p class="field-error dialog-error" role="alert">{error}</p>}
+      {error && (
+        <p class="field-error dialog-error" role="alert">
+          {error}
+        </p>
+      )}
       {children}
     </dialog>
   );
@@ -87,7 +100,11 @@ export function Confirm({ title, children, yes, danger, act, onClose }: ConfirmP
       <div class="dialog-body">{children}</div>
       <footer class="dialog-foot">
         <Button onClick={onClose}>Back</Button>
-        <Button kind={danger ? "danger" : "primary"} busy={busy} onClick={() => void run(act).then((ok) => ok && onClose())}>
+        <Button
+          kind={danger ? "danger" : "primary"}
+          busy={busy}
+          onClick={() => void run(act).then((ok) => ok && onClose())}
+        >
           {yes}
         </Button>
       </footer>

@@ -19,14 +19,32 @@ export interface ButtonProps extends Omit<JSX.IntrinsicElements["button"], "icon
 export function Button({ kind = "plain", icon, iconOnly, busy, children, disabled, ...rest }: ButtonProps) {
   const label = iconOnly ? <span class="sr-only">{children}</span> : children;
   return (
-    <button type="button" {...rest} class={`button ${kind}${iconOnly ? " icon-only" : ""}`} disabled={busy || disabled} aria-busy={busy ?? false}>
+    <button
+      type="button"
+      {...rest}
+      class={`button ${kind}${iconOnly ? " icon-only" : ""}`}
+      disabled={busy || disabled}
+      aria-busy={busy ?? false}
+    >
       {busy ? <span class="spinner" aria-hidden="true" /> : icon && <Icon name={icon} />}
       {label}
     </button>
   );
 }
 
-export function LinkButton({ href, kind = "plain", icon, download, children }: { href: string; kind?: Kind; icon?: IconName; download?: boolean; children: ComponentChildren }) {
+export function LinkButton({
+  href,
+  kind = "plain",
+  icon,
+  download,
+  children,
+}: {
+  href: string;
+  kind?: Kind;
+  icon?: IconName;
+  download?: boolean;
+  children: ComponentChildren;
+}) {
   return (
     <a class={`button ${kind}`} href={href} {...(download && { download: "" })}>
       {icon && <Icon name={icon} />}
@@ -58,7 +76,13 @@ export function Status({ status }: { status: string }) {
   );
 }
 
-export function Chip({ children, tone = "calm" }: { children: ComponentChildren; tone?: "calm" | "good" | "bad" | "odd" | "live" }) {
+export function Chip({
+  children,
+  tone = "calm",
+}: {
+  children: ComponentChildren;
+  tone?: "calm" | "good" | "bad" | "odd" | "live";
+}) {
   return <span class={`chip ${tone}`}>{children}</span>;
 }
 
@@ -74,7 +98,17 @@ export function Stat({ label, value, note }: { label: string; value: ComponentCh
   );
 }
 
-export function Panel({ title, aside, children, flush }: { title?: string; aside?: ComponentChildren; children: ComponentChildren; flush?: boolean }) {
+export function Panel({
+  title,
+  aside,
+  children,
+  flush,
+}: {
+  title?: string;
+  aside?: ComponentChildren;
+  children: ComponentChildren;
+  flush?: boolean;
+}) {
   return (
     <section class={`panel${flush ? " flush" : ""}`}>
       {title && (
@@ -115,19 +149,47 @@ export function Failure({ error, retry, page }: { error: ApiError; retry?: () =>
       <Icon name="warn" size={32} />
       {page ? <h1>{title}</h1> : <p class="state-title">{title}</p>}
       <p>{error.message}</p>
-      {error.logId && <p class="faint">Log id for your administrator: <code>{error.logId}</code></p>}
-      {retry && <Button icon="again" onClick={retry}>Try again</Button>}
+      {error.logId && (
+        <p class="faint">
+          Log id for your administrator: <code>{error.logId}</code>
+        </p>
+      )}
+      {retry && (
+        <Button icon="again" onClick={retry}>
+          Try again
+        </Button>
+      )}
     </div>
   );
 }
 
-export function Field({ label, hint, error, children, id }: { label: string; hint?: string | undefined; error?: string | undefined; children: ComponentChildren; id: string }) {
+export function Field({
+  label,
+  hint,
+  error,
+  children,
+  id,
+}: {
+  label: string;
+  hint?: string | undefined;
+  error?: string | undefined;
+  children: ComponentChildren;
+  id: string;
+}) {
   return (
     <div class="field">
       <label for={id}>{label}</label>
       {children}
-      {hint && <p class="hint" id={`${id}-hint`}>{hint}</p>}
-      {error && <p class="field-error" role="alert">{error}</p>}
+      {hint && (
+        <p class="hint" id={`${id}-hint`}>
+          {hint}
+        </p>
+      )}
+      {error && (
+        <p class="field-error" role="alert">
+          {error}
+        </p>
+      )}
     </div>
   );
 }

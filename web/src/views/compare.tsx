@@ -39,11 +39,19 @@ export function Compare() {
     <>
       <div class="head">
         <div class="head-text">
-          <a class="crumb" href="/">All runs</a>
+          <a class="crumb" href="/">
+            All runs
+          </a>
           <h1>Compare {runs.length} runs</h1>
         </div>
       </div>
-      {runs.length < 2 && <Empty title="Select two or more runs"><p>Tick them in <a href="/">the list</a>.</p></Empty>}
+      {runs.length < 2 && (
+        <Empty title="Select two or more runs">
+          <p>
+            Tick them in <a href="/">the list</a>.
+          </p>
+        </Empty>
+      )}
       {loaded.loading && <Loading what="the runs" />}
       {loaded.error && <Failure error={loaded.error} retry={loaded.reload} />}
       {loaded.data && runs.length > 1 && <Columns entries={loaded.data} />}
@@ -61,14 +69,29 @@ function Columns({ entries }: { entries: Entry[] }) {
     <div class="stack">
       <div class="pair">
         {charts.map((chart) => (
-          <Panel key={chart.title}><Chart title={chart.title} series={chart.series} percent={chart.title.endsWith("accuracy")} /></Panel>
+          <Panel key={chart.title}>
+            <Chart title={chart.title} series={chart.series} percent={chart.title.endsWith("accuracy")} />
+          </Panel>
         ))}
       </div>
       <Panel title="Results" flush>
         <Table entries={entries} rows={results} label="Results" head />
       </Panel>
-      <Panel title="Parameters" flush aside={<label class="check-line"><input type="checkbox" checked={all} onChange={(event) => setAll(event.currentTarget.checked)} />Also those that are equal</label>}>
-        {values.length > 0 ? <Table entries={entries} rows={values} label="Parameters" /> : <Empty title="The runs have the same parameters" />}
+      <Panel
+        title="Parameters"
+        flush
+        aside={
+          <label class="check-line">
+            <input type="checkbox" checked={all} onChange={(event) => setAll(event.currentTarget.checked)} />
+            Also those that are equal
+          </label>
+        }
+      >
+        {values.length > 0 ? (
+          <Table entries={entries} rows={values} label="Parameters" />
+        ) : (
+          <Empty title="The runs have the same parameters" />
+        )}
       </Panel>
     </div>
   );
@@ -104,7 +127,8 @@ function resultsOf({ document: { report }, model }: Entry): Record<string, strin
   };
 }
 
-const text = (value: Json) => (typeof value === "number" ? number(value) : typeof value === "string" ? value : JSON.stringify(value));
+const text = (value: Json) =>
+  typeof value === "number" ? number(value) : typeof value === "string" ? value : JSON.stringify(value);
 
 function tableOf(entries: Entry[], of: (entry: Entry) => Record<string, string>): Row[] {
   const columns = entries.map(of);
@@ -118,10 +142,14 @@ function Table({ entries, rows, label, head }: { entries: Entry[]; rows: Row[]; 
       <table class="compare">
         <thead>
           <tr>
-            <th scope="col"><span class="sr-only">Name</span></th>
+            <th scope="col">
+              <span class="sr-only">Name</span>
+            </th>
             {entries.map(({ document: { report } }, tone) => (
               <th scope="col" key={report.run}>
-                <a href={`/runs/${report.run}`} class={`key tone-${tone % 6}`}>{report.run}</a>
+                <a href={`/runs/${report.run}`} class={`key tone-${tone % 6}`}>
+                  {report.run}
+                </a>
               </th>
             ))}
           </tr>
@@ -131,15 +159,23 @@ function Table({ entries, rows, label, head }: { entries: Entry[]; rows: Row[]; 
             <>
               <tr>
                 <th scope="row">status</th>
-                {entries.map(({ document: { report } }) => <td key={report.run}><Status status={report.status} /></td>)}
+                {entries.map(({ document: { report } }) => (
+                  <td key={report.run}>
+                    <Status status={report.status} />
+                  </td>
+                ))}
               </tr>
               <tr>
                 <th scope="row">pipeline</th>
-                {entries.map(({ document }) => <td key={document.report.run}>{document.pipeline}</td>)}
+                {entries.map(({ document }) => (
+                  <td key={document.report.run}>{document.pipeline}</td>
+                ))}
               </tr>
               <tr>
                 <th scope="row">started</th>
-                {entries.map(({ document }) => <td key={document.report.run}>{dateTime(document.started_ms)}</td>)}
+                {entries.map(({ document }) => (
+                  <td key={document.report.run}>{dateTime(document.started_ms)}</td>
+                ))}
               </tr>
             </>
           )}
@@ -147,8 +183,15 @@ function Table({ entries, rows, label, head }: { entries: Entry[]; rows: Row[]; 
             const differs = !head && new Set(cells).size > 1;
             return (
               <tr key={name} class={differs ? "differs" : ""}>
-                <th scope="row">{name}{differs && <span class="sr-only"> (differs)</span>}</th>
-                {cells.map((cell, i) => <td key={i} class="wrap">{cell ?? "–"}</td>)}
+                <th scope="row">
+                  {name}
+                  {differs && <span class="sr-only"> (differs)</span>}
+                </th>
+                {cells.map((cell, i) => (
+                  <td key={i} class="wrap">
+                    {cell ?? "–"}
+                  </td>
+                ))}
               </tr>
             );
           })}

@@ -40,13 +40,28 @@ export function Login() {
         <div class="login-head">
           <Mark size={44} />
           <h1>Log in to Mobula</h1>
-          <p class="dim">Open the link that <code>mobula serve</code> printed, or enter a token of your tenant.</p>
+          <p class="dim">
+            Open the link that <code>mobula serve</code> printed, or enter a token of your tenant.
+          </p>
         </div>
         <Field label="Token" id="token" error={error}>
-          <input id="token" type="password" autocomplete="current-password" required value={token} spellcheck={false} onInput={(event) => setToken(event.currentTarget.value)} aria-invalid={error ? true : undefined} />
+          <input
+            id="token"
+            type="password"
+            autocomplete="current-password"
+            required
+            value={token}
+            spellcheck={false}
+            onInput={(event) => setToken(event.currentTarget.value)}
+            aria-invalid={error ? true : undefined}
+          />
         </Field>
-        <Button kind="primary" type="submit" busy={busy}>Log in</Button>
-        <p class="hint">An administrator makes tokens with <code>mobula tenant token NAME</code>. They are shown once.</p>
+        <Button kind="primary" type="submit" busy={busy}>
+          Log in
+        </Button>
+        <p class="hint">
+          An administrator makes tokens with <code>mobula tenant token NAME</code>. They are shown once.
+        </p>
       </form>
     </main>
   );

@@ -35,7 +35,11 @@ export function Runs() {
     after: params.value.get("after") ?? "",
   };
   const [live, setLive] = useState(true);
-  const page = useData(JSON.stringify(filter), (signal) => getRuns({ ...filter, limit: PAGE }, signal), live ? LIVE_MS : IDLE_MS);
+  const page = useData(
+    JSON.stringify(filter),
+    (signal) => getRuns({ ...filter, limit: PAGE }, signal),
+    live ? LIVE_MS : IDLE_MS,
+  );
   const runs = page.data?.runs;
   const anyLive = runs?.some((run) => run.status === "running" || run.status === "queued") ?? false;
   useEffect(() => setLive(anyLive), [anyLive]);
@@ -47,12 +51,22 @@ export function Runs() {
       <div class="head">
         <h1>Runs</h1>
         <div class="actions">
-          {chosen.value.length > 0 && <Button kind="quiet" onClick={() => (chosen.value = [])}>Clear selection</Button>}
+          {chosen.value.length > 0 && (
+            <Button kind="quiet" onClick={() => (chosen.value = [])}>
+              Clear selection
+            </Button>
+          )}
           {chosen.value.length === 1 && <Button disabled>Select one more to compare</Button>}
           {chosen.value.length > 1 && (
-            <LinkButton href={`/compare?runs=${chosen.value.join(",")}`} kind="primary">Compare {chosen.value.length} runs</LinkButton>
+            <LinkButton href={`/compare?runs=${chosen.value.join(",")}`} kind="primary">
+              Compare {chosen.value.length} runs
+            </LinkButton>
           )}
-          {chosen.value.length === 0 && <LinkButton href="/new" kind="primary" icon="plus">New run</LinkButton>}
+          {chosen.value.length === 0 && (
+            <LinkButton href="/new" kind="primary" icon="plus">
+              New run
+            </LinkButton>
+          )}
         </div>
       </div>
       <Filters status={filter.status} pipeline={filter.pipeline} q={filter.q} />
@@ -76,7 +90,12 @@ function useRunsStream(changed: () => void): void {
         changed();
       }, CHANGE_MS);
     };
-    void follow(RUNS_STREAM, undefined, { onMessage: soon, onConnection: () => undefined, goesOn: () => true }, stop.signal);
+    void follow(
+      RUNS_STREAM,
+      undefined,
+      { onMessage: soon, onConnection: () => undefined, goesOn: () => true },
+      stop.signal,
+    );
     return () => {
       stop.abort();
       clearTimeout(timer);
@@ -102,15 +121,26 @@ function Filters({ status, pipeline, q }: { status: string; pipeline: string; q:
     <form class="bar filters" role="search" aria-label="Runs" onSubmit={(event) => event.preventDefault()}>
       <div class="search">
         <Icon name="search" />
-        <input type="search" aria-label="Search runs by id, pipeline or error" placeholder="Search id, pipeline, error" value={text} onInput={(event) => setText(event.currentTarget.value)} />
+        <input
+          type="search"
+          aria-label="Search runs by id, pipeline or error"
+          placeholder="Search id, pipeline, error"
+          value={text}
+          onInput={(event) => setText(event.currentTarget.value)}
+        />
       </div>
       <select aria-label="Status" value={status} onChange={(event) => change({ status: event.currentTarget.value })}>
         <option value="">All statuses</option>
-        {STATUSES.map((one) => <option key={one} value={one}>{one}</option>)}
+        {STATUSES.map((one) => (
+          <option key={one} value={one}>
+            {one}
+          </option>
+        ))}
       </select>
       {pipeline && (
         <Button icon="close" onClick={() => change({ pipeline: undefined })}>
-          pipeline {pipeline}<span class="sr-only">: show all pipelines</span>
+          pipeline {pipeline}
+          <span class="sr-only">: show all pipelines</span>
         </Button>
       )}
     </form>
@@ -126,18 +156,28 @@ function RunTable({ runs, live }: { runs: RunRow[]; live: boolean }) {
         <caption class="sr-only">Runs, newest first</caption>
         <thead>
           <tr>
-            <th class="tick"><span class="sr-only">Compare</span></th>
+            <th class="tick">
+              <span class="sr-only">Compare</span>
+            </th>
             <th scope="col">Run</th>
             <th scope="col">Status</th>
             <th scope="col">Progress</th>
-            <th scope="col" class="num">Accuracy</th>
+            <th scope="col" class="num">
+              Accuracy
+            </th>
             {tenants && <th scope="col">Tenant</th>}
-            <th scope="col" class="num">Duration</th>
-            <th scope="col" class="num">Started</th>
+            <th scope="col" class="num">
+              Duration
+            </th>
+            <th scope="col" class="num">
+              Started
+            </th>
           </tr>
         </thead>
         <tbody>
-          {runs.map((run) => <Row key={run.run} run={run} now={now} tenants={tenants} />)}
+          {runs.map((run) => (
+            <Row key={run.run} run={run} now={now} tenants={tenants} />
+          ))}
         </tbody>
       </table>
     </div>
@@ -146,7 +186,8 @@ function RunTable({ runs, live }: { runs: RunRow[]; live: boolean }) {
 
 function Row({ run, now, tenants }: { run: RunRow; now: number; tenants: boolean }) {
   const picked = chosen.value.includes(run.run);
-  const pick = () => (chosen.value = picked ? chosen.value.filter((one) => one !== run.run) : [...chosen.value, run.run]);
+  const pick = () =>
+    (chosen.value = picked ? chosen.value.filter((one) => one !== run.run) : [...chosen.value, run.run]);
   const wall_s = run.status === "running" ? Math.max(run.wall_s, (now - run.started_ms) / 1000) : run.wall_s;
   return (
     <tr class={picked ? "picked" : ""}>
@@ -158,16 +199,33 @@ function Row({ run, now, tenants }: { run: RunRow; now: number; tenants: boolean
         <span class="mono faint">{run.run}</span>
         {run.error && <span class="run-error">{run.error}</span>}
       </th>
-      <td data-label="Status"><Status status={run.status} /></td>
-      <td data-label="Progress">
-        {run.progress
-          ? <Meter value={run.progress.done} max={run.progress.total} label={`Progress of ${run.run}`} text={`${run.progress.done} of ${run.progress.total}`} />
-          : <span class="faint">–</span>}
+      <td data-label="Status">
+        <Status status={run.status} />
       </td>
-      <td class="num" data-label="Accuracy">{run.accuracy === null ? <span class="faint">–</span> : percent(run.accuracy)}</td>
+      <td data-label="Progress">
+        {run.progress ? (
+          <Meter
+            value={run.progress.done}
+            max={run.progress.total}
+            label={`Progress of ${run.run}`}
+            text={`${run.progress.done} of ${run.progress.total}`}
+          />
+        ) : (
+          <span class="faint">–</span>
+        )}
+      </td>
+      <td class="num" data-label="Accuracy">
+        {run.accuracy === null ? <span class="faint">–</span> : percent(run.accuracy)}
+      </td>
       {tenants && <td data-label="Tenant">{run.tenant}</td>}
-      <td class="num" data-label="Duration">{seconds(wall_s)}</td>
-      <td class="num" data-label="Started"><time dateTime={new Date(run.started_ms).toISOString()} title={dateTime(run.started_ms)}>{ago(run.started_ms, now)}</time></td>
+      <td class="num" data-label="Duration">
+        {seconds(wall_s)}
+      </td>
+      <td class="num" data-label="Started">
+        <time dateTime={new Date(run.started_ms).toISOString()} title={dateTime(run.started_ms)}>
+          {ago(run.started_ms, now)}
+        </time>
+      </td>
     </tr>
   );
 }
@@ -185,9 +243,16 @@ function Pages({ after, next, count }: { after: string; next: string | null; cou
   };
   return (
     <nav class="pages" aria-label="Pages of runs">
-      <Button disabled={!after} onClick={() => ((trail.value = []), go(withParams({ after: undefined })))}>Newest</Button>
-      <Button icon="left" disabled={!after || trail.value.length === 0} onClick={newer}>Newer</Button>
-      <Button disabled={!next} onClick={older}>Older<Icon name="right" /></Button>
+      <Button disabled={!after} onClick={() => ((trail.value = []), go(withParams({ after: undefined })))}>
+        Newest
+      </Button>
+      <Button icon="left" disabled={!after || trail.value.length === 0} onClick={newer}>
+        Newer
+      </Button>
+      <Button disabled={!next} onClick={older}>
+        Older
+        <Icon name="right" />
+      </Button>
     </nav>
   );
 }
@@ -195,7 +260,9 @@ function Pages({ after, next, count }: { after: string; next: string | null; cou
 function NoRuns() {
   return (
     <Empty title="No runs yet">
-      <p><a href="/new">Start one here</a>, or with <code>mobula run FILE</code> on a terminal.</p>
+      <p>
+        <a href="/new">Start one here</a>, or with <code>mobula run FILE</code> on a terminal.
+      </p>
     </Empty>
   );
 }
@@ -203,7 +270,9 @@ function NoRuns() {
 function NoMatch() {
   return (
     <Empty title="No run matches">
-      <p><a href="/">Show all runs</a></p>
+      <p>
+        <a href="/">Show all runs</a>
+      </p>
     </Empty>
   );
 }

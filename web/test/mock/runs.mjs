@@ -61,7 +61,7 @@ const ERRORS = [
 const ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz";
 
 export function runId(started_ms, salt) {
-  let bits = (BigInt(started_ms) & ((1n << 44n) - 1n)) << 16n | BigInt(salt);
+  let bits = ((BigInt(started_ms) & ((1n << 44n) - 1n)) << 16n) | BigInt(salt);
   let text = "";
   for (let i = 0; i < 12; i += 1, bits >>= 5n) text = ALPHABET[Number(bits & 31n)] + text;
   return `r-${text}`;
@@ -77,15 +77,34 @@ for (let i = 0; i < COUNT; i += 1) {
   const luck = rand();
   const status = luck < 0.86 ? "succeeded" : luck < 0.94 ? "failed" : "interrupted";
   const pipeline = NAMES[Math.floor(rand() * NAMES.length)];
-  add({
-    run: runId(started_ms, i), pipeline, status, seed: i === 0 ? 7 : Math.floor(rand() * 1000), started_ms, wall_s: 9 + rand() * 40,
-    error: status === "failed" ? ERRORS[i % ERRORS.length] : null, progress: null,
-    accuracy: status === "succeeded" && pipeline !== "stream" ? 0.86 + rand() * 0.08 : null, tenant: "default", live: false,
-  }, "push", { set: i % 3 === 1 ? ["actor.trainer.args.learning_rate=0.003", "stage.train.repeat=12"] : [] });
+  add(
+    {
+      run: runId(started_ms, i),
+      pipeline,
+      status,
+      seed: i === 0 ? 7 : Math.floor(rand() * 1000),
+      started_ms,
+      wall_s: 9 + rand() * 40,
+      error: status === "failed" ? ERRORS[i % ERRORS.length] : null,
+      progress: null,
+      accuracy: status === "succeeded" && pipeline !== "stream" ? 0.86 + rand() * 0.08 : null,
+      tenant: "default",
+      live: false,
+    },
+    "push",
+    { set: i % 3 === 1 ? ["actor.trainer.args.learning_rate=0.003", "stage.train.repeat=12"] : [] },
+  );
 }
 
 function add(row, where, more = {}) {
-  const entry = { row, set: [], chaos: false, text: PIPELINE.replace('name = "cifar10"', `name = "${row.pipeline}"`), listeners: new Set(), ...more };
+  const entry = {
+    row,
+    set: [],
+    chaos: false,
+    text: PIPELINE.replace('name = "cifar10"', `name = "${row.pipeline}"`),
+    listeners: new Set(),
+    ...more,
+  };
   runs[where](entry);
   byId.set(row.run, entry);
   return entry;
@@ -116,8 +135,17 @@ export function begin({ text = PIPELINE, set = [], chaos = false, inject = [], e
   const value = (path) => set.findLast((one) => one.startsWith(`${path}=`))?.split("=")[1];
   const repeat = epochs ?? Number(value("stage.train.repeat") ?? /repeat = (\d+)/.exec(text)?.[1] ?? 10);
   const row = {
-    run: runId(started_ms, runs.length), pipeline: /name = "([^"]+)"/.exec(text)?.[1] ?? "pipeline", status: "running", seed: 7, started_ms, wall_s: 0,
-    error: null, progress: { done: 0, total: repeat + 4 }, accuracy: null, tenant, live: true,
+    run: runId(started_ms, runs.length),
+    pipeline: /name = "([^"]+)"/.exec(text)?.[1] ?? "pipeline",
+    status: "running",
+    seed: 7,
+    started_ms,
+    wall_s: 0,
+    error: null,
+    progress: { done: 0, total: repeat + 4 },
+    accuracy: null,
+    tenant,
+    live: true,
   };
   const entry = add(row, "unshift", { set, chaos, text, events: [], control: { injected: new Set(inject) } });
   const steps = simulate(row.run, { epochs: repeat, seed: started_ms % 1000, pace }, entry.control);
@@ -148,12 +176,24 @@ function publish(entry, at_s, body) {
   entry.events.push(event);
   if (body.type === "metric" && body.name === "val_accuracy") row.accuracy = body.value;
   if (body.type === "stage_finished") {
-    row.progress = { ...row.progress, done: new Set(entry.events.filter((e) => e.body.type === "stage_finished").map((e) => `${e.body.stage.name}${e.body.stage.index}`)).size };
+    row.progress = {
+      ...row.progress,
+      done: new Set(
+        entry.events
+          .filter((e) => e.body.type === "stage_finished")
+          .map((e) => `${e.body.stage.name}${e.body.stage.index}`),
+      ).size,
+    };
     changed(row.run);
   }
   entry.listeners.forEach((tell) => tell("event", event));
   if (body.type === "run_ended") {
-    Object.assign(row, { status: body.status, progress: null, live: false, accuracy: body.result.test_accuracy ?? row.accuracy });
+    Object.assign(row, {
+      status: body.status,
+      progress: null,
+      live: false,
+      accuracy: body.result.test_accuracy ?? row.accuracy,
+    });
     entry.listeners.forEach((tell) => tell("end", { status: body.status }));
     changed(row.run);
   }
@@ -163,16 +203,39 @@ export function documentOf(entry) {
   const { row } = entry;
   const model = eventsOf(entry).reduce(fold, emptyModel());
   const useful = model.account.useful_s;
-  const policies = useful === 0 ? [] : [
-    { policy: "adaptive", makespan_s: useful + 0.4, checkpoints: model.checkpoints.length },
-    { policy: "young-daly", makespan_s: useful + 1.1, checkpoints: 6 },
-    { policy: "every = 1", makespan_s: useful + 1.9, checkpoints: 10 },
-    { policy: "never", makespan_s: useful * 1.7, checkpoints: 0 },
-  ];
+  const policies =
+    useful === 0
+      ? []
+      : [
+          { policy: "adaptive", makespan_s: useful + 0.4, checkpoints: model.checkpoints.length },
+          { policy: "young-daly", makespan_s: useful + 1.1, checkpoints: 6 },
+          { policy: "every = 1", makespan_s: useful + 1.9, checkpoints: 10 },
+          { policy: "never", makespan_s: useful * 1.7, checkpoints: 0 },
+        ];
   const report = {
-    $type: "run.finished", run: row.run, status: row.status, seed: row.seed, wall_s: row.wall_s, stages: model.stages, actors: [],
-    checkpoints: model.checkpoints, decisions: model.decisions, recoveries: model.recoveries, cost: model.cost,
-    account: { ...model.account, policies: row.live ? [] : policies }, result: model.result, error: row.error ?? undefined,
+    $type: "run.finished",
+    run: row.run,
+    status: row.status,
+    seed: row.seed,
+    wall_s: row.wall_s,
+    stages: model.stages,
+    actors: [],
+    checkpoints: model.checkpoints,
+    decisions: model.decisions,
+    recoveries: model.recoveries,
+    cost: model.cost,
+    account: { ...model.account, policies: row.live ? [] : policies },
+    result: model.result,
+    error: row.error ?? undefined,
   };
-  return { report, pipeline: row.pipeline, started_ms: row.started_ms, pipeline_text: entry.text, set: entry.set, chaos: entry.chaos, live: row.live, tenant: row.tenant };
+  return {
+    report,
+    pipeline: row.pipeline,
+    started_ms: row.started_ms,
+    pipeline_text: entry.text,
+    set: entry.set,
+    chaos: entry.chaos,
+    live: row.live,
+    tenant: row.tenant,
+  };
 }

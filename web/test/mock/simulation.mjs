@@ -44,19 +44,61 @@ export function* simulate(run, { epochs, seed, pace = 1, policy = "adaptive", fa
   let checkpoints = 0;
 
   yield [0.01, { type: "run_started", workers: 2, resumed: false }];
-  yield [0.001, { type: "remembered", note: "3 failures in 4.2 h of earlier runs; a save of trainer costs 9 ms", learned: {} }];
-  yield* task("load", "w1", [["x_train", tensor("u8", 50000, 32, 32, 3)], ["y_train", tensor("u8", 50000)], ["x_test", tensor("u8", 10000, 32, 32, 3)], ["y_test", tensor("u8", 10000)]], true);
+  yield [
+    0.001,
+    { type: "remembered", note: "3 failures in 4.2 h of earlier runs; a save of trainer costs 9 ms", learned: {} },
+  ];
+  yield* task(
+    "load",
+    "w1",
+    [
+      ["x_train", tensor("u8", 50000, 32, 32, 3)],
+      ["y_train", tensor("u8", 50000)],
+      ["x_test", tensor("u8", 10000, 32, 32, 3)],
+      ["y_test", tensor("u8", 10000)],
+    ],
+    true,
+  );
   yield [0.01, { type: "actor_started", actor: "trainer", worker: "a1", restarts: 0 }];
-  yield* task("train_subset", "w1", [["images", tensor("u8", 5000, 32, 32, 3)], ["labels", tensor("u8", 5000)]], true);
-  yield* task("test_subset", "w2", [["images", tensor("u8", 1000, 32, 32, 3)], ["labels", tensor("u8", 1000)]], false);
+  yield* task(
+    "train_subset",
+    "w1",
+    [
+      ["images", tensor("u8", 5000, 32, 32, 3)],
+      ["labels", tensor("u8", 5000)],
+    ],
+    true,
+  );
+  yield* task(
+    "test_subset",
+    "w2",
+    [
+      ["images", tensor("u8", 1000, 32, 32, 3)],
+      ["labels", tensor("u8", 1000)],
+    ],
+    false,
+  );
 
   let restarts = 0;
   let saved = -1;
   for (let epoch = 0; epoch < epochs; epoch += 1) {
     const stage = ref("train", epoch);
     const replay = control.replayUntil !== undefined && epoch <= control.replayUntil;
-    const crash = take(control, `train[${epoch}]:actor-crash`) || take(control, `train[${epoch}]:worker-crash`) || (!control.replayUntil && fail === epoch);
-    yield [0.004, { type: "stage_started", stage, worker: `a${restarts + 1}`, attempt: crash || !replay ? 1 : 2, on_actor: true, replay }];
+    const crash =
+      take(control, `train[${epoch}]:actor-crash`) ||
+      take(control, `train[${epoch}]:worker-crash`) ||
+      (!control.replayUntil && fail === epoch);
+    yield [
+      0.004,
+      {
+        type: "stage_started",
+        stage,
+        worker: `a${restarts + 1}`,
+        attempt: crash || !replay ? 1 : 2,
+        on_actor: true,
+        replay,
+      },
+    ];
     const length = RUN_S.train * pace * (0.95 + rand() * 0.1);
     for (let part = 1; part <= 4; part += 1) {
       if (control.cancelled) return yield [0.05, { type: "run_ended", status: "interrupted", result: {}, error: null }];
@@ -64,16 +106,42 @@ export function* simulate(run, { epochs, seed, pace = 1, policy = "adaptive", fa
       yield [length / 4, { type: "progress", stage, done: part * 1125, total: 4500 }];
     }
     if (crash) {
-      yield [0.02, { type: "stage_failed", stage, worker: `a${restarts + 1}`, attempt: 1, kind: "worker-lost", message: "worker of actor trainer died: injected actor-crash", retried: true }];
-      yield [0.001, { type: "actor_lost", actor: "trainer", worker: `a${restarts + 1}`, message: "injected actor-crash" }];
+      yield [
+        0.02,
+        {
+          type: "stage_failed",
+          stage,
+          worker: `a${restarts + 1}`,
+          attempt: 1,
+          kind: "worker-lost",
+          message: "worker of actor trainer died: injected actor-crash",
+          retried: true,
+        },
+      ];
+      yield [
+        0.001,
+        { type: "actor_lost", actor: "trainer", worker: `a${restarts + 1}`, message: "injected actor-crash" },
+      ];
       restarts += 1;
       yield [0.09, { type: "actor_started", actor: "trainer", worker: `a${restarts + 1}`, restarts }];
       const lost = (epoch - saved - 1) * length + length / 2;
-      yield [0.01, { type: "recovered", recovery: {
-        stage: "train", index: epoch, from_checkpoint: saved >= 0 ? `c-${run.slice(2)}-${checkpoints}` : null,
-        restored_to: saved >= 0 ? saved : null, benefit_s: (saved + 1) * length, threshold_before: 1, threshold_after: 0.92,
-        lost_s: lost, kept_s: (saved + 1) * length,
-      } }];
+      yield [
+        0.01,
+        {
+          type: "recovered",
+          recovery: {
+            stage: "train",
+            index: epoch,
+            from_checkpoint: saved >= 0 ? `c-${run.slice(2)}-${checkpoints}` : null,
+            restored_to: saved >= 0 ? saved : null,
+            benefit_s: (saved + 1) * length,
+            threshold_before: 1,
+            threshold_after: 0.92,
+            lost_s: lost,
+            kept_s: (saved + 1) * length,
+          },
+        },
+      ];
       control.replayUntil = epoch;
       epoch = saved;
       continue;
@@ -87,27 +155,93 @@ export function* simulate(run, { epochs, seed, pace = 1, policy = "adaptive", fa
     yield point("val_accuracy", accuracy - 0.03 - rand() * 0.01);
     yield log(stage, "info", `epoch ${epoch}: 4500 images, ${Math.round(4500 / length)} images/s`);
     if (epoch % 3 === 1) yield log(stage, epoch % 2 ? "warn" : "error", HOSTILE[epoch % HOSTILE.length]);
-    yield [0.004, { type: "stage_finished", stage, worker: `a${restarts + 1}`, attempt: 1, runtime_s: length, receipt: receipt(length, false, false),
-      outputs: [["loss", json(loss)], ["accuracy", json(accuracy)], ["val_loss", json(loss * 1.1)], ["val_accuracy", json(accuracy - 0.03)], ["images_per_s", json(4500 / length)]] }];
+    yield [
+      0.004,
+      {
+        type: "stage_finished",
+        stage,
+        worker: `a${restarts + 1}`,
+        attempt: 1,
+        runtime_s: length,
+        receipt: receipt(length, false, false),
+        outputs: [
+          ["loss", json(loss)],
+          ["accuracy", json(accuracy)],
+          ["val_loss", json(loss * 1.1)],
+          ["val_accuracy", json(accuracy - 0.03)],
+          ["images_per_s", json(4500 / length)],
+        ],
+      },
+    ];
     const unsaved = (epoch - saved) * length;
     const take_it = epoch - saved >= 3 || (epoch === 0 && policy === "adaptive");
     const ratio = unsaved * 0.11;
-    yield [0.001, { type: "decided", decision: {
-      stage: "train", index: epoch, checkpoint: take_it, runtime_s: length, ratio, threshold: 0.36, budget_left: 4.8 - checkpoints * 0.05,
-      expected_loss_s: unsaved * 0.02, cost_s: 0.052,
-      reason: `${take_it ? "SAVE" : "NO (does not pay yet)"} · ratio ${ratio.toFixed(3)} ${ratio >= 0.36 ? "≥" : "<"} threshold 0.36 · unsaved ${unsaved.toFixed(1)} s · 0.9 failures/h (90 %: 0.2–2.6, 3 seen) · expected loss ${(unsaved * 0.02).toFixed(3)} s vs cost 0.052 s (blocks 0.009 + background 0.043)`,
-      detail: { unsaved_s: unsaved, failures_per_hour: 0.9, failures_per_hour_90: [0.2, 2.6], failures_seen: 3, cost_blocking_s: 0.009, cost_background_s: 0.043, overhead_used: 0.004, refused: take_it ? null : "not-yet", due_in_units: take_it ? null : 3 - (epoch - saved) },
-    } }];
+    yield [
+      0.001,
+      {
+        type: "decided",
+        decision: {
+          stage: "train",
+          index: epoch,
+          checkpoint: take_it,
+          runtime_s: length,
+          ratio,
+          threshold: 0.36,
+          budget_left: 4.8 - checkpoints * 0.05,
+          expected_loss_s: unsaved * 0.02,
+          cost_s: 0.052,
+          reason: `${take_it ? "SAVE" : "NO (does not pay yet)"} · ratio ${ratio.toFixed(3)} ${ratio >= 0.36 ? "≥" : "<"} threshold 0.36 · unsaved ${unsaved.toFixed(1)} s · 0.9 failures/h (90 %: 0.2–2.6, 3 seen) · expected loss ${(unsaved * 0.02).toFixed(3)} s vs cost 0.052 s (blocks 0.009 + background 0.043)`,
+          detail: {
+            unsaved_s: unsaved,
+            failures_per_hour: 0.9,
+            failures_per_hour_90: [0.2, 2.6],
+            failures_seen: 3,
+            cost_blocking_s: 0.009,
+            cost_background_s: 0.043,
+            overhead_used: 0.004,
+            refused: take_it ? null : "not-yet",
+            due_in_units: take_it ? null : 3 - (epoch - saved),
+          },
+        },
+      },
+    ];
     if (take_it) {
       checkpoints += 1;
       saved = epoch;
-      yield [0.12, { type: "checkpoint_saved", actor: "trainer", checkpoint: { id: `c-${run.slice(2)}-${checkpoints}`, stage: "train", index: epoch, bytes: STATE_BYTES, blocking_s: 0.009, total_s: 0.118, digest: digest(seed + epoch) } }];
+      yield [
+        0.12,
+        {
+          type: "checkpoint_saved",
+          actor: "trainer",
+          checkpoint: {
+            id: `c-${run.slice(2)}-${checkpoints}`,
+            stage: "train",
+            index: epoch,
+            bytes: STATE_BYTES,
+            blocking_s: 0.009,
+            total_s: 0.118,
+            digest: digest(seed + epoch),
+          },
+        },
+      ];
     }
   }
   const accuracy = 0.9 + rand() * 0.03;
-  yield* task("evaluate", `a${restarts + 1}`, [["accuracy", json(accuracy)], ["loss", json(0.31)]], false, true);
+  yield* task(
+    "evaluate",
+    `a${restarts + 1}`,
+    [
+      ["accuracy", json(accuracy)],
+      ["loss", json(0.31)],
+    ],
+    false,
+    true,
+  );
   yield [0.01, { type: "actor_finished", actor: "trainer", state_digest: digest(seed) }];
-  yield [0.01, { type: "run_ended", status: "succeeded", result: { test_accuracy: accuracy, test_loss: 0.31 }, error: null }];
+  yield [
+    0.01,
+    { type: "run_ended", status: "succeeded", result: { test_accuracy: accuracy, test_loss: 0.31 }, error: null },
+  ];
 
   function* task(name, worker, outputs, cold, on_actor = false) {
     const length = RUN_S[name] * Math.max(pace, 0.2);
@@ -116,7 +250,18 @@ export function* simulate(run, { epochs, seed, pace = 1, policy = "adaptive", fa
       yield log(ref(name), "debug", "reads data_batch_1.bin … data_batch_5.bin, test_batch.bin");
       for (const line of HOSTILE) yield log(ref(name), "warn", line);
     }
-    yield [length, { type: "stage_finished", stage: ref(name), worker, attempt: 1, runtime_s: length, outputs, receipt: receipt(length, cold, !on_actor) }];
+    yield [
+      length,
+      {
+        type: "stage_finished",
+        stage: ref(name),
+        worker,
+        attempt: 1,
+        runtime_s: length,
+        outputs,
+        receipt: receipt(length, cold, !on_actor),
+      },
+    ];
   }
 }
 

@@ -20,7 +20,9 @@ export function Admin({ tab }: { tab: string }) {
   useTitle("Admin");
   return (
     <>
-      <div class="head"><h1>Administration</h1></div>
+      <div class="head">
+        <h1>Administration</h1>
+      </div>
       <Tabs tabs={TABS} current={tab} label="Parts of administration" />
       {tab === "tenants" && <Tenants />}
       {tab === "machine" && <Machine />}
@@ -53,15 +55,35 @@ function Machine() {
           <Scroll label="Engines">
             <table>
               <thead>
-                <tr><th scope="col">Tenant</th><th scope="col">CPUs in use</th><th scope="col">Memory</th><th scope="col">Runs under way</th></tr>
+                <tr>
+                  <th scope="col">Tenant</th>
+                  <th scope="col">CPUs in use</th>
+                  <th scope="col">Memory</th>
+                  <th scope="col">Runs under way</th>
+                </tr>
               </thead>
               <tbody>
                 {tenants.map((one) => (
                   <tr key={one.tenant}>
                     <th scope="row">{one.tenant}</th>
-                    <td><Meter value={one.cpus - one.cpus_free} max={one.cpus} label={`CPUs of ${one.tenant}`} text={`${number(one.cpus - one.cpus_free)} of ${number(one.cpus)}`} /></td>
-                    <td><Memory use={one.memory} tenant={one.tenant} /></td>
-                    <td class="mono">{one.runs.length === 0 ? <span class="faint">none</span> : <Runs runs={one.runs} mine={one.tenant === data.tenant} />}</td>
+                    <td>
+                      <Meter
+                        value={one.cpus - one.cpus_free}
+                        max={one.cpus}
+                        label={`CPUs of ${one.tenant}`}
+                        text={`${number(one.cpus - one.cpus_free)} of ${number(one.cpus)}`}
+                      />
+                    </td>
+                    <td>
+                      <Memory use={one.memory} tenant={one.tenant} />
+                    </td>
+                    <td class="mono">
+                      {one.runs.length === 0 ? (
+                        <span class="faint">none</span>
+                      ) : (
+                        <Runs runs={one.runs} mine={one.tenant === data.tenant} />
+                      )}
+                    </td>
                   </tr>
                 ))}
               </tbody>
@@ -72,19 +94,36 @@ function Machine() {
       </div>
     );
   }
-  return error ? <Failure error={error} retry={() => (overview.reload(), workers.reload())} /> : <Loading what="the machine" />;
+  return error ? (
+    <Failure error={error} retry={() => (overview.reload(), workers.reload())} />
+  ) : (
+    <Loading what="the machine" />
+  );
 }
 
 /** Runs of another tenant have no page that this one may see. */
 function Runs({ runs, mine }: { runs: string[]; mine: boolean }) {
-  return <>{runs.map((run) => <div key={run}>{mine ? <a href={`/runs/${run}`}>{run}</a> : run}</div>)}</>;
+  return (
+    <>
+      {runs.map((run) => (
+        <div key={run}>{mine ? <a href={`/runs/${run}`}>{run}</a> : run}</div>
+      ))}
+    </>
+  );
 }
 
 const limit = (most: number | null) => (most === null ? "no limit" : `of ${bytes(most)}`);
 
 function Memory({ use, tenant }: { use: MemoryUse; tenant: string }) {
   if (use.limit_bytes === null) return <>{bytes(use.used_bytes)}</>;
-  return <Meter value={use.used_bytes} max={use.limit_bytes} label={`Memory of ${tenant}`} text={`${bytes(use.used_bytes)} of ${bytes(use.limit_bytes)}`} />;
+  return (
+    <Meter
+      value={use.used_bytes}
+      max={use.limit_bytes}
+      label={`Memory of ${tenant}`}
+      text={`${bytes(use.used_bytes)} of ${bytes(use.limit_bytes)}`}
+    />
+  );
 }
 
 function Audit() {
@@ -98,7 +137,16 @@ function Audit() {
         <table>
           <caption class="sr-only">Administrative acts, newest first</caption>
           <thead>
-            <tr><th scope="col" class="num">Number</th><th scope="col">When</th><th scope="col">By</th><th scope="col">What</th><th scope="col">To</th><th scope="col">Detail</th></tr>
+            <tr>
+              <th scope="col" class="num">
+                Number
+              </th>
+              <th scope="col">When</th>
+              <th scope="col">By</th>
+              <th scope="col">What</th>
+              <th scope="col">To</th>
+              <th scope="col">Detail</th>
+            </tr>
           </thead>
           <tbody>
             {data.entries.map((entry) => (

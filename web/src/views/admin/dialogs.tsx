@@ -23,13 +23,18 @@ export function QuotaDialog({ tenant, onClose }: { tenant: TenantRow; onClose():
     const most = tenant.quota[key];
     return most === null ? "" : String(most / unit);
   };
-  const [texts, setTexts] = useState(() => Object.fromEntries(FIELDS.map(({ key, unit }) => [key, shown(key, unit)])) as Record<keyof Quota, string>);
+  const [texts, setTexts] = useState(
+    () => Object.fromEntries(FIELDS.map(({ key, unit }) => [key, shown(key, unit)])) as Record<keyof Quota, string>,
+  );
   const [busy, act, error] = useDialogAction();
   const submit = (event: Event) => {
     event.preventDefault();
     const changed = FIELDS.filter(({ key, unit }) => texts[key] !== shown(key, unit));
     const quota = Object.fromEntries(
-      changed.map(({ key, unit }) => [key, texts[key].trim() === "" ? null : unit === 1 ? Number(texts[key]) : Math.round(Number(texts[key]) * unit)]),
+      changed.map(({ key, unit }) => [
+        key,
+        texts[key].trim() === "" ? null : unit === 1 ? Number(texts[key]) : Math.round(Number(texts[key]) * unit),
+      ]),
     );
     void act(() => setQuota(tenant.name, quota), `The quota of ${tenant.name} is set`).then((ok) => ok && onClose());
   };
@@ -41,14 +46,23 @@ export function QuotaDialog({ tenant, onClose }: { tenant: TenantRow; onClose():
           <div class="form-grid">
             {FIELDS.map(({ key, label }) => (
               <Field key={key} id={`quota-${key}`} label={label}>
-                <input id={`quota-${key}`} type="number" min="0" step="any" value={texts[key]} onInput={(event) => setTexts({ ...texts, [key]: event.currentTarget.value })} />
+                <input
+                  id={`quota-${key}`}
+                  type="number"
+                  min="0"
+                  step="any"
+                  value={texts[key]}
+                  onInput={(event) => setTexts({ ...texts, [key]: event.currentTarget.value })}
+                />
               </Field>
             ))}
           </div>
         </div>
         <footer class="dialog-foot">
           <Button onClick={onClose}>Back</Button>
-          <Button kind="primary" type="submit" busy={busy}>Set</Button>
+          <Button kind="primary" type="submit" busy={busy}>
+            Set
+          </Button>
         </footer>
       </form>
     </Dialog>
@@ -70,11 +84,15 @@ export function TokenDialog({ tenant, onClose }: { tenant: string; onClose(): vo
       <Dialog title="The token, shown once" onClose={onClose} error={error}>
         <div class="dialog-body">
           <p>Copy it now: only its hash is kept, nobody can show it again.</p>
-          <p class="secret mono wrap" tabIndex={0}>{made}</p>
+          <p class="secret mono wrap" tabIndex={0}>
+            {made}
+          </p>
         </div>
         <footer class="dialog-foot">
           <Copy text={made} name="token" />
-          <Button kind="primary" onClick={onClose}>I have it</Button>
+          <Button kind="primary" onClick={onClose}>
+            I have it
+          </Button>
         </footer>
       </Dialog>
     );
@@ -84,14 +102,35 @@ export function TokenDialog({ tenant, onClose }: { tenant: string; onClose(): vo
       <form onSubmit={submit}>
         <div class="dialog-body">
           <div class="form-grid">
-            <Field id="token-label" label="Label" hint="Where it will be used."><input id="token-label" required placeholder="laptop" value={label} onInput={(event) => setLabel(event.currentTarget.value)} /></Field>
-            <Field id="token-days" label="Days" hint="Empty: it does not expire."><input id="token-days" type="number" min="1" value={days} onInput={(event) => setDays(event.currentTarget.value)} /></Field>
+            <Field id="token-label" label="Label" hint="Where it will be used.">
+              <input
+                id="token-label"
+                required
+                placeholder="laptop"
+                value={label}
+                onInput={(event) => setLabel(event.currentTarget.value)}
+              />
+            </Field>
+            <Field id="token-days" label="Days" hint="Empty: it does not expire.">
+              <input
+                id="token-days"
+                type="number"
+                min="1"
+                value={days}
+                onInput={(event) => setDays(event.currentTarget.value)}
+              />
+            </Field>
           </div>
-          <label class="check-line"><input type="checkbox" checked={admin} onChange={(event) => setAdmin(event.currentTarget.checked)} />May administer all tenants</label>
+          <label class="check-line">
+            <input type="checkbox" checked={admin} onChange={(event) => setAdmin(event.currentTarget.checked)} />
+            May administer all tenants
+          </label>
         </div>
         <footer class="dialog-foot">
           <Button onClick={onClose}>Back</Button>
-          <Button kind="primary" type="submit" busy={busy}>Make it</Button>
+          <Button kind="primary" type="submit" busy={busy}>
+            Make it
+          </Button>
         </footer>
       </form>
     </Dialog>
@@ -112,13 +151,32 @@ export function MountDialog({ tenant, onClose }: { tenant: string; onClose(): vo
         <div class="dialog-body">
           <p class="dim">Pipelines of this tenant may then grant it to stages by its name, for reading only.</p>
           <div class="form-grid">
-            <Field id="mount-name" label="Name"><input id="mount-name" required placeholder="cifar-10" value={name} onInput={(event) => setName(event.currentTarget.value)} /></Field>
-            <Field id="mount-folder" label="Folder on the server"><input id="mount-folder" required placeholder="/data/cifar-10" class="mono" value={folder} onInput={(event) => setFolder(event.currentTarget.value)} /></Field>
+            <Field id="mount-name" label="Name">
+              <input
+                id="mount-name"
+                required
+                placeholder="cifar-10"
+                value={name}
+                onInput={(event) => setName(event.currentTarget.value)}
+              />
+            </Field>
+            <Field id="mount-folder" label="Folder on the server">
+              <input
+                id="mount-folder"
+                required
+                placeholder="/data/cifar-10"
+                class="mono"
+                value={folder}
+                onInput={(event) => setFolder(event.currentTarget.value)}
+              />
+            </Field>
           </div>
         </div>
         <footer class="dialog-foot">
           <Button onClick={onClose}>Back</Button>
-          <Button kind="primary" type="submit" busy={busy}>Grant</Button>
+          <Button kind="primary" type="submit" busy={busy}>
+            Grant
+          </Button>
         </footer>
       </form>
     </Dialog>

@@ -17,8 +17,14 @@ export function Tenants() {
   if (!list.data) return list.error ? <Failure error={list.error} retry={list.reload} /> : null;
   return (
     <div class="stack">
-      <div class="actions end"><Button kind="primary" icon="plus" onClick={() => setAdding(true)}>Add a tenant</Button></div>
-      {list.data.tenants.map((tenant) => <Tenant key={tenant.name} tenant={tenant} reload={list.reload} />)}
+      <div class="actions end">
+        <Button kind="primary" icon="plus" onClick={() => setAdding(true)}>
+          Add a tenant
+        </Button>
+      </div>
+      {list.data.tenants.map((tenant) => (
+        <Tenant key={tenant.name} tenant={tenant} reload={list.reload} />
+      ))}
       {adding && <AddDialog onClose={() => (setAdding(false), list.reload())} />}
     </div>
   );
@@ -41,7 +47,9 @@ function AddDialog({ onClose }: { onClose(): void }) {
         </div>
         <footer class="dialog-foot">
           <Button onClick={onClose}>Back</Button>
-          <Button kind="primary" type="submit" busy={busy}>Add</Button>
+          <Button kind="primary" type="submit" busy={busy}>
+            Add
+          </Button>
         </footer>
       </form>
     </Dialog>
@@ -60,22 +68,46 @@ function Tenant({ tenant, reload }: { tenant: TenantRow; reload(): void }) {
       aside={
         <>
           <span>since {dateTime(tenant.created_ms)}</span>
-          <Button onClick={() => setOpen({ what: "quota" })}>Quota<span class="sr-only"> of {tenant.name}</span></Button>
-          {tenant.name !== "default" && <Button kind="quiet" icon="trash" iconOnly onClick={() => setOpen({ what: "remove" })}>Remove {tenant.name}</Button>}
+          <Button onClick={() => setOpen({ what: "quota" })}>
+            Quota<span class="sr-only"> of {tenant.name}</span>
+          </Button>
+          {tenant.name !== "default" && (
+            <Button kind="quiet" icon="trash" iconOnly onClick={() => setOpen({ what: "remove" })}>
+              Remove {tenant.name}
+            </Button>
+          )}
         </>
       }
     >
       <div class="stack">
         <QuotaUse tenant={tenant} />
-        <Tokens tenant={tenant} add={() => setOpen({ what: "token" })} revoke={(token) => setOpen({ what: "revoke", token })} />
+        <Tokens
+          tenant={tenant}
+          add={() => setOpen({ what: "token" })}
+          revoke={(token) => setOpen({ what: "revoke", token })}
+        />
         <div>
-          <div class="sub-head"><h3>Folders it may read</h3><Button kind="quiet" icon="plus" onClick={() => setOpen({ what: "mount" })}>Grant<span class="sr-only"> a folder to {tenant.name}</span></Button></div>
-          {tenant.mounts.length === 0 ? <p class="dim">none</p> : (
+          <div class="sub-head">
+            <h3>Folders it may read</h3>
+            <Button kind="quiet" icon="plus" onClick={() => setOpen({ what: "mount" })}>
+              Grant<span class="sr-only"> a folder to {tenant.name}</span>
+            </Button>
+          </div>
+          {tenant.mounts.length === 0 ? (
+            <p class="dim">none</p>
+          ) : (
             <ul class="chips">
               {tenant.mounts.map((mount) => (
                 <li key={mount.name} class="mount">
                   <Chip>{mount.name}</Chip> <code class="wrap">{mount.folder}</code>
-                  <Button kind="quiet" icon="close" iconOnly onClick={() => void act(() => removeMount(tenant.name, mount.name)).then(reload)}>Take {mount.name} back</Button>
+                  <Button
+                    kind="quiet"
+                    icon="close"
+                    iconOnly
+                    onClick={() => void act(() => removeMount(tenant.name, mount.name)).then(reload)}
+                  >
+                    Take {mount.name} back
+                  </Button>
                 </li>
               ))}
             </ul>
@@ -86,12 +118,26 @@ function Tenant({ tenant, reload }: { tenant: TenantRow; reload(): void }) {
       {open?.what === "token" && <TokenDialog tenant={tenant.name} onClose={close} />}
       {open?.what === "mount" && <MountDialog tenant={tenant.name} onClose={close} />}
       {open?.what === "revoke" && (
-        <Confirm title="Revoke this token?" yes="Revoke it" danger act={() => revokeToken(tenant.name, open.token.id)} onClose={close}>
-          <p><span class="mono">{open.token.id}</span> {open.token.label} stops working at once. This cannot be undone.</p>
+        <Confirm
+          title="Revoke this token?"
+          yes="Revoke it"
+          danger
+          act={() => revokeToken(tenant.name, open.token.id)}
+          onClose={close}
+        >
+          <p>
+            <span class="mono">{open.token.id}</span> {open.token.label} stops working at once. This cannot be undone.
+          </p>
         </Confirm>
       )}
       {open?.what === "remove" && (
-        <Confirm title={`Remove tenant ${tenant.name}?`} yes="Remove all of it" danger act={() => removeTenant(tenant.name)} onClose={close}>
+        <Confirm
+          title={`Remove tenant ${tenant.name}?`}
+          yes="Remove all of it"
+          danger
+          act={() => removeTenant(tenant.name)}
+          onClose={close}
+        >
           <p>All its runs, plugins, checkpoints, logs and tokens are deleted. This cannot be undone.</p>
         </Confirm>
       )}
@@ -103,7 +149,12 @@ const QUOTAS: { key: keyof Quota; label: string; show(value: number): string; us
   { key: "runs", label: "Runs at once", show: number, use: ({ use }) => use.runs },
   { key: "memory_bytes", label: "Memory", show: bytes, use: ({ use }) => use.memory_bytes },
   { key: "stored_bytes", label: "Stored", show: bytes, use: ({ use }) => use.stored_bytes },
-  { key: "requests_per_minute", label: "Requests per minute", show: number, use: ({ use }) => use.requests_last_minute },
+  {
+    key: "requests_per_minute",
+    label: "Requests per minute",
+    show: number,
+    use: ({ use }) => use.requests_last_minute,
+  },
   { key: "cpus", label: "CPUs", show: number },
   { key: "upload_bytes", label: "Upload", show: bytes },
 ];
@@ -114,11 +165,22 @@ function QuotaUse({ tenant }: { tenant: TenantRow }) {
       {QUOTAS.map(({ key, label, show, use }) => {
         const most = tenant.quota[key];
         const used = use?.(tenant);
-        const text = used === undefined ? (most === null ? "no limit" : `at most ${show(most)}`) : `${show(used)}${most === null ? ", no limit" : ` of ${show(most)}`}`;
+        const text =
+          used === undefined
+            ? most === null
+              ? "no limit"
+              : `at most ${show(most)}`
+            : `${show(used)}${most === null ? ", no limit" : ` of ${show(most)}`}`;
         return (
           <div key={key}>
             <dt>{label}</dt>
-            <dd>{used !== undefined && most !== null ? <Meter value={used} max={most} label={`${label} of ${tenant.name}`} text={text} /> : text}</dd>
+            <dd>
+              {used !== undefined && most !== null ? (
+                <Meter value={used} max={most} label={`${label} of ${tenant.name}`} text={text} />
+              ) : (
+                text
+              )}
+            </dd>
           </div>
         );
       })}
@@ -132,21 +194,51 @@ function Tokens({ tenant, add, revoke }: { tenant: TenantRow; add(): void; revok
   const past = tenant.tokens.length - tokens.length;
   return (
     <div>
-      <div class="sub-head"><h3>Tokens</h3><Button kind="quiet" icon="plus" onClick={add}>Make one<span class="sr-only"> for {tenant.name}</span></Button></div>
-      {tokens.length === 0 ? <Empty title="No token: nobody can log in" /> : (
+      <div class="sub-head">
+        <h3>Tokens</h3>
+        <Button kind="quiet" icon="plus" onClick={add}>
+          Make one<span class="sr-only"> for {tenant.name}</span>
+        </Button>
+      </div>
+      {tokens.length === 0 ? (
+        <Empty title="No token: nobody can log in" />
+      ) : (
         <Scroll label={`Tokens of ${tenant.name}`}>
           <table class="ports middle">
             <thead>
-              <tr><th scope="col">Token</th><th scope="col">Made</th><th scope="col">Last used</th><th scope="col">Expires</th><th scope="col"><span class="sr-only">Actions</span></th></tr>
+              <tr>
+                <th scope="col">Token</th>
+                <th scope="col">Made</th>
+                <th scope="col">Last used</th>
+                <th scope="col">Expires</th>
+                <th scope="col">
+                  <span class="sr-only">Actions</span>
+                </th>
+              </tr>
             </thead>
             <tbody>
               {tokens.map((token) => (
                 <tr key={token.id}>
-                  <th scope="row"><span class="mono">{token.id}</span> {token.label} {token.admin && <Chip tone="odd">admin</Chip>} {token.kind === "session" && <Chip>browser session</Chip>}</th>
+                  <th scope="row">
+                    <span class="mono">{token.id}</span> {token.label} {token.admin && <Chip tone="odd">admin</Chip>}{" "}
+                    {token.kind === "session" && <Chip>browser session</Chip>}
+                  </th>
                   <td class="nowrap">{dateTime(token.created_ms)}</td>
                   <td class="nowrap">{token.used_ms === null ? "never" : ago(token.used_ms, now)}</td>
-                  <td class="nowrap">{token.expires_ms === null ? "never" : token.expires_ms < now ? <Chip tone="bad">expired</Chip> : dateTime(token.expires_ms)}</td>
-                  <td class="num"><Button kind="quiet" onClick={() => revoke(token)}>Revoke<span class="sr-only"> {token.id}</span></Button></td>
+                  <td class="nowrap">
+                    {token.expires_ms === null ? (
+                      "never"
+                    ) : token.expires_ms < now ? (
+                      <Chip tone="bad">expired</Chip>
+                    ) : (
+                      dateTime(token.expires_ms)
+                    )}
+                  </td>
+                  <td class="num">
+                    <Button kind="quiet" onClick={() => revoke(token)}>
+                      Revoke<span class="sr-only"> {token.id}</span>
+                    </Button>
+                  </td>
                 </tr>
               ))}
             </tbody>

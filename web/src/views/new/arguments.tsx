@@ -23,25 +23,43 @@ interface Part {
 
 export function Arguments({ checked, values, change }: ArgumentsProps) {
   const parts = partsOf(checked).filter((part) => part.schema?.properties || part.repeat !== null);
-  if (parts.length === 0) return <p class="dim">{checked ? "No stage takes arguments." : "They appear once the pipeline is valid."}</p>;
+  if (parts.length === 0)
+    return <p class="dim">{checked ? "No stage takes arguments." : "They appear once the pipeline is valid."}</p>;
   return (
     <div class="stack">
       {parts.map((part) => {
         const prefix = `${part.path}.args.`;
         const own = Object.fromEntries(
-          Object.entries(values).filter(([path]) => path.startsWith(prefix)).map(([path, value]) => [path.slice(prefix.length), value]),
+          Object.entries(values)
+            .filter(([path]) => path.startsWith(prefix))
+            .map(([path, value]) => [path.slice(prefix.length), value]),
         );
         return (
           <fieldset key={part.path} class="part">
-            <legend>{part.title} <span class="faint mono">{part.runs}</span></legend>
+            <legend>
+              {part.title} <span class="faint mono">{part.runs}</span>
+            </legend>
             {part.repeat !== null && (
               <div class="form-grid">
                 <Field id={`${part.path}-repeat`} label="repeat">
-                  <input id={`${part.path}-repeat`} inputMode="numeric" placeholder={String(part.repeat)} value={values[`${part.path}.repeat`] ?? ""} onInput={(event) => change(`${part.path}.repeat`, event.currentTarget.value)} />
+                  <input
+                    id={`${part.path}-repeat`}
+                    inputMode="numeric"
+                    placeholder={String(part.repeat)}
+                    value={values[`${part.path}.repeat`] ?? ""}
+                    onInput={(event) => change(`${part.path}.repeat`, event.currentTarget.value)}
+                  />
                 </Field>
               </div>
             )}
-            {part.schema?.properties && <SchemaForm id={part.path} schema={standing(part.schema, part.args)} values={own} change={(name, value) => change(prefix + name, value)} />}
+            {part.schema?.properties && (
+              <SchemaForm
+                id={part.path}
+                schema={standing(part.schema, part.args)}
+                values={own}
+                change={(name, value) => change(prefix + name, value)}
+              />
+            )}
           </fieldset>
         );
       })}

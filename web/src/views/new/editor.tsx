@@ -16,7 +16,11 @@ export function Editor({ text, change, problems }: EditorProps) {
   return (
     <div class="editor">
       <ol ref={gutter} class="gutter" aria-hidden="true">
-        {Array.from({ length: count }, (_, i) => <li key={i} class={bad.has(i + 1) ? "bad-line" : ""}>{i + 1}</li>)}
+        {Array.from({ length: count }, (_, i) => (
+          <li key={i} class={bad.has(i + 1) ? "bad-line" : ""}>
+            {i + 1}
+          </li>
+        ))}
       </ol>
       <textarea
         aria-label="Pipeline file, TOML"

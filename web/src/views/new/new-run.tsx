@@ -43,12 +43,28 @@ export function NewRun() {
       <div class="head">
         <div class="head-text">
           <h1>New run</h1>
-          {run && <p class="head-sub">as <a href={`/runs/${run}`} class="mono">{run}</a></p>}
+          {run && (
+            <p class="head-sub">
+              as{" "}
+              <a href={`/runs/${run}`} class="mono">
+                {run}
+              </a>
+            </p>
+          )}
         </div>
         <div class="bar">
-          <select aria-label="Pipeline to begin with" value={run ? "" : (found?.name ?? "")} onChange={(event) => choose(event.currentTarget.value)}>
+          <select
+            aria-label="Pipeline to begin with"
+            value={run ? "" : (found?.name ?? "")}
+            onChange={(event) => choose(event.currentTarget.value)}
+          >
             <option value="">{run ? `of ${run}` : "write one"}</option>
-            {pipelines.map((one) => <option key={one.name} value={one.name}>{one.name}{one.source === "example" ? " (example)" : ""}</option>)}
+            {pipelines.map((one) => (
+              <option key={one.name} value={one.name}>
+                {one.name}
+                {one.source === "example" ? " (example)" : ""}
+              </option>
+            ))}
           </select>
         </div>
       </div>
@@ -66,7 +82,12 @@ function Draft({ text: first, set: given }: { text: string; set: string[] }) {
   const [busy, setBusy] = useState(false);
   const [refused, setRefused] = useState<ApiError>();
   const from = params.value.get("from");
-  const set = [...lines(more), ...Object.entries(values).filter(([, value]) => value.trim() !== "").map(([path, value]) => `${path}=${value}`)];
+  const set = [
+    ...lines(more),
+    ...Object.entries(values)
+      .filter(([, value]) => value.trim() !== "")
+      .map(([path, value]) => `${path}=${value}`),
+  ];
   const checked = useChecked(text, set);
   const problems = refused && refused.problems.length > 0 ? refused.problems : (checked.data?.problems ?? []);
   const ready = checked.data?.ok === true && !checked.stale;
@@ -90,31 +111,73 @@ function Draft({ text: first, set: given }: { text: string; set: string[] }) {
         <Panel>
           <p>
             The actor begins from a checkpoint: <Chip tone="live">{from}</Chip>{" "}
-            <Button kind="quiet" onClick={() => go(withParams({ from: undefined }), "replace")}>Begin from nothing instead</Button>
+            <Button kind="quiet" onClick={() => go(withParams({ from: undefined }), "replace")}>
+              Begin from nothing instead
+            </Button>
           </p>
         </Panel>
       )}
       <div class="pair">
-        <Panel title="Pipeline" aside={<Verdict problems={problems} ready={ready} stale={checked.stale} error={checked.error} />}>
+        <Panel
+          title="Pipeline"
+          aside={<Verdict problems={problems} ready={ready} stale={checked.stale} error={checked.error} />}
+        >
           <Editor text={text} change={(next) => (setText(next), setRefused(undefined))} problems={problems} />
           <Problems problems={problems} />
         </Panel>
         <div class="stack">
           <Panel title="Arguments">
-            <Arguments checked={checked.data} values={values} change={(path, value) => setValues({ ...values, [path]: value })} />
+            <Arguments
+              checked={checked.data}
+              values={values}
+              change={(path, value) => setValues({ ...values, [path]: value })}
+            />
             <details class="more">
               <summary>Other values, failures, chaos</summary>
               <div class="stack tight">
-                <Field id="set" label="Set" hint="One PATH=VALUE per line, as for --set."><textarea id="set" class="mono" rows={2} spellcheck={false} value={more} onInput={(event) => setMore(event.currentTarget.value)} /></Field>
-                <Field id="inject" label="Inject" hint="One failure per line, such as train[4]:actor-crash@0.5"><textarea id="inject" class="mono" rows={2} spellcheck={false} value={inject} onInput={(event) => setInject(event.currentTarget.value)} /></Field>
-                <label class="check-line"><input type="checkbox" checked={chaos} onChange={(event) => setChaos(event.currentTarget.checked)} />Allow failures to be injected while it runs</label>
+                <Field id="set" label="Set" hint="One PATH=VALUE per line, as for --set.">
+                  <textarea
+                    id="set"
+                    class="mono"
+                    rows={2}
+                    spellcheck={false}
+                    value={more}
+                    onInput={(event) => setMore(event.currentTarget.value)}
+                  />
+                </Field>
+                <Field id="inject" label="Inject" hint="One failure per line, such as train[4]:actor-crash@0.5">
+                  <textarea
+                    id="inject"
+                    class="mono"
+                    rows={2}
+                    spellcheck={false}
+                    value={inject}
+                    onInput={(event) => setInject(event.currentTarget.value)}
+                  />
+                </Field>
+                <label class="check-line">
+                  <input type="checkbox" checked={chaos} onChange={(event) => setChaos(event.currentTarget.checked)} />
+                  Allow failures to be injected while it runs
+                </label>
               </div>
             </details>
           </Panel>
           <Permissions checked={checked.data} />
-          {refused && <p class="field-error" role="alert">{refused.message}{refused.logId && <> (log id <code>{refused.logId}</code>)</>}</p>}
+          {refused && (
+            <p class="field-error" role="alert">
+              {refused.message}
+              {refused.logId && (
+                <>
+                  {" "}
+                  (log id <code>{refused.logId}</code>)
+                </>
+              )}
+            </p>
+          )}
           <div class="actions end">
-            <Button kind="primary" icon="play" type="submit" busy={busy} disabled={!ready}>Start the run</Button>
+            <Button kind="primary" icon="play" type="submit" busy={busy} disabled={!ready}>
+              Start the run
+            </Button>
           </div>
         </div>
       </div>
@@ -122,7 +185,11 @@ function Draft({ text: first, set: given }: { text: string; set: string[] }) {
   );
 }
 
-const lines = (text: string) => text.split("\n").map((line) => line.trim()).filter(Boolean);
+const lines = (text: string) =>
+  text
+    .split("\n")
+    .map((line) => line.trim())
+    .filter(Boolean);
 
 interface CheckState {
   data: Checked | undefined;
@@ -145,8 +212,24 @@ function useChecked(text: string, set: string[]): CheckState {
   return { data: asked.data ?? last, error: asked.error, stale: settled !== key || asked.loading };
 }
 
-function Verdict({ problems, ready, stale, error }: { problems: PipelineProblem[]; ready: boolean; stale: boolean; error: ApiError | undefined }) {
-  const word = error ? <span class="bad">{error.message}</span> : problems.length > 0 ? <Chip tone="bad">{problems.length === 1 ? "1 problem" : `${problems.length} problems`}</Chip> : ready ? <Chip tone="good">valid</Chip> : null;
+function Verdict({
+  problems,
+  ready,
+  stale,
+  error,
+}: {
+  problems: PipelineProblem[];
+  ready: boolean;
+  stale: boolean;
+  error: ApiError | undefined;
+}) {
+  const word = error ? (
+    <span class="bad">{error.message}</span>
+  ) : problems.length > 0 ? (
+    <Chip tone="bad">{problems.length === 1 ? "1 problem" : `${problems.length} problems`}</Chip>
+  ) : ready ? (
+    <Chip tone="good">valid</Chip>
+  ) : null;
   return <span role="status">{stale && !error ? <span class="faint">checking…</span> : word}</span>;
 }
 

@@ -25,7 +25,21 @@ export function Permissions({ checked }: { checked: Checked | undefined }) {
           <Scroll label="Limits">
             <table class="ports">
               <thead>
-                <tr><th scope="col">Of</th><th scope="col" class="num">Memory</th><th scope="col" class="num">Time</th><th scope="col" class="num">CPUs</th><th scope="col" class="num">Retries</th></tr>
+                <tr>
+                  <th scope="col">Of</th>
+                  <th scope="col" class="num">
+                    Memory
+                  </th>
+                  <th scope="col" class="num">
+                    Time
+                  </th>
+                  <th scope="col" class="num">
+                    CPUs
+                  </th>
+                  <th scope="col" class="num">
+                    Retries
+                  </th>
+                </tr>
               </thead>
               <tbody>
                 {limits.map((limit, i) => (

@@ -22,7 +22,14 @@ export function SchemaForm({ id, schema, values, change }: FormProps) {
         const error = complaint(property, text);
         return (
           <Field key={name} id={field} label={name} hint={property.description} error={error}>
-            <Input id={field} schema={property} text={text} invalid={error !== undefined} required={schema.required?.includes(name) ?? false} change={(value) => change(name, value)} />
+            <Input
+              id={field}
+              schema={property}
+              text={text}
+              invalid={error !== undefined}
+              required={schema.required?.includes(name) ?? false}
+              change={(value) => change(name, value)}
+            />
           </Field>
         );
       })}
@@ -42,19 +49,37 @@ interface InputProps {
 function Input({ id, schema, text, invalid, required, change }: InputProps) {
   const kind = kindOf(schema);
   const standing = textOf(schema.default);
-  const common = { id, required: required && schema.default === undefined, "aria-invalid": invalid, "aria-describedby": schema.description ? `${id}-hint` : undefined };
+  const common = {
+    id,
+    required: required && schema.default === undefined,
+    "aria-invalid": invalid,
+    "aria-describedby": schema.description ? `${id}-hint` : undefined,
+  };
   if (kind === "choice" || kind === "boolean") {
     const choices = kind === "boolean" ? ["true", "false"] : (schema.enum ?? []).map(textOf);
     return (
       <select {...common} value={text} onChange={(event) => change(event.currentTarget.value)}>
         <option value="">{standing ? `default: ${standing}` : "not set"}</option>
-        {choices.map((choice) => <option key={choice} value={choice}>{choice}</option>)}
+        {choices.map((choice) => (
+          <option key={choice} value={choice}>
+            {choice}
+          </option>
+        ))}
       </select>
     );
   }
   const numeric = kind === "integer" || kind === "number";
   return (
-    <input {...common} type="text" inputMode={numeric ? "decimal" : "text"} value={text} placeholder={standing} class={kind === "json" ? "mono" : ""} spellcheck={false} onInput={(event) => change(event.currentTarget.value)} />
+    <input
+      {...common}
+      type="text"
+      inputMode={numeric ? "decimal" : "text"}
+      value={text}
+      placeholder={standing}
+      class={kind === "json" ? "mono" : ""}
+      spellcheck={false}
+      onInput={(event) => change(event.currentTarget.value)}
+    />
   );
 }
 
@@ -63,15 +88,26 @@ export function SchemaTable({ schema, label }: { schema: Schema; label: string }
     <Scroll label={label}>
       <table class="ports">
         <thead>
-          <tr><th scope="col">Argument</th><th scope="col">Type</th><th scope="col">Default</th><th scope="col">What it is</th></tr>
+          <tr>
+            <th scope="col">Argument</th>
+            <th scope="col">Type</th>
+            <th scope="col">Default</th>
+            <th scope="col">What it is</th>
+          </tr>
         </thead>
         <tbody>
           {Object.entries(schema.properties ?? {}).map(([name, property]) => (
             <tr key={name}>
-              <th scope="row" class="mono">{name}{schema.required?.includes(name) && <span class="faint"> required</span>}</th>
+              <th scope="row" class="mono">
+                {name}
+                {schema.required?.includes(name) && <span class="faint"> required</span>}
+              </th>
               <td class="dim nowrap">{[property.type ?? (property.enum ? "one of" : "any")].flat().join(" or ")}</td>
               <td class="mono">{textOf(property.default) || <span class="faint">–</span>}</td>
-              <td>{property.description}{property.enum && <span class="dim"> One of {property.enum.map(textOf).join(", ")}.</span>}</td>
+              <td>
+                {property.description}
+                {property.enum && <span class="dim"> One of {property.enum.map(textOf).join(", ")}.</span>}
+              </td>
             </tr>
           ))}
         </tbody>

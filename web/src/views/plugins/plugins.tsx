@@ -22,15 +22,23 @@ export function Plugins() {
   const names = [...new Set(plugins.map((plugin) => plugin.name))].sort();
   return (
     <>
-      <div class="head"><h1>Plugins</h1></div>
+      <div class="head">
+        <h1>Plugins</h1>
+      </div>
       <Drop />
       {list.loading && <Loading what="plugins" />}
       {list.error && !list.data && <Failure error={list.error} retry={list.reload} />}
       {list.data && names.length === 0 && (
-        <Empty title="No plugin yet"><p>Drop a component above, or use <code>mobula plugin push FILE</code>.</p></Empty>
+        <Empty title="No plugin yet">
+          <p>
+            Drop a component above, or use <code>mobula plugin push FILE</code>.
+          </p>
+        </Empty>
       )}
       <ul class="plugin-list">
-        {names.map((name) => <Card key={name} versions={plugins.filter((plugin) => plugin.name === name)} />)}
+        {names.map((name) => (
+          <Card key={name} versions={plugins.filter((plugin) => plugin.name === name)} />
+        ))}
       </ul>
     </>
   );
@@ -43,11 +51,23 @@ function Card({ versions }: { versions: Plugin[] }) {
   const doc = shown.tasks[0]?.doc || shown.actors[0]?.doc;
   return (
     <li class="panel plugin-card">
-      <h2><a href={pluginAddress(shown)}>{shown.name}</a>{shown.builtin && <Chip>built in</Chip>}{shown.error && <Chip tone="bad">broken</Chip>}</h2>
+      <h2>
+        <a href={pluginAddress(shown)}>{shown.name}</a>
+        {shown.builtin && <Chip>built in</Chip>}
+        {shown.error && <Chip tone="bad">broken</Chip>}
+      </h2>
       {doc && <p class="dim clamp">{doc}</p>}
       <p class="chips">
-        {shown.tasks.map((task) => <Chip key={task.name} tone="live">{task.name}</Chip>)}
-        {shown.actors.map((actor) => <Chip key={actor.name} tone="odd">{actor.name}</Chip>)}
+        {shown.tasks.map((task) => (
+          <Chip key={task.name} tone="live">
+            {task.name}
+          </Chip>
+        ))}
+        {shown.actors.map((actor) => (
+          <Chip key={actor.name} tone="odd">
+            {actor.name}
+          </Chip>
+        ))}
       </p>
       <ul class="versions">
         {sorted.map((plugin) => (
@@ -104,12 +124,27 @@ function Drop() {
         {error && (
           <p class="field-error" role="alert">
             {error.message}
-            {error.logId && <> (log id <code>{error.logId}</code>)</>}
+            {error.logId && (
+              <>
+                {" "}
+                (log id <code>{error.logId}</code>)
+              </>
+            )}
           </p>
         )}
       </div>
-      <input ref={input} class="sr-only" type="file" accept=".wasm,application/wasm" aria-label="Component file" tabIndex={-1} onChange={(event) => void take(event.currentTarget.files?.[0])} />
-      <Button busy={busy !== undefined} onClick={() => input.current?.click()}>Choose a file</Button>
+      <input
+        ref={input}
+        class="sr-only"
+        type="file"
+        accept=".wasm,application/wasm"
+        aria-label="Component file"
+        tabIndex={-1}
+        onChange={(event) => void take(event.currentTarget.files?.[0])}
+      />
+      <Button busy={busy !== undefined} onClick={() => input.current?.click()}>
+        Choose a file
+      </Button>
     </section>
   );
 }

@@ -18,11 +18,15 @@ export function TryBench({ plugin }: { plugin: Plugin }) {
   return (
     <Panel
       title="Try it"
-      aside={plugin.tasks.length > 1 && (
-        <select aria-label="Task to try" value={name} onChange={(event) => setName(event.currentTarget.value)}>
-          {plugin.tasks.map((one) => <option key={one.name}>{one.name}</option>)}
-        </select>
-      )}
+      aside={
+        plugin.tasks.length > 1 && (
+          <select aria-label="Task to try" value={name} onChange={(event) => setName(event.currentTarget.value)}>
+            {plugin.tasks.map((one) => (
+              <option key={one.name}>{one.name}</option>
+            ))}
+          </select>
+        )
+      }
     >
       {task && <Bench key={task.name} plugin={plugin} task={task} />}
     </Panel>
@@ -31,7 +35,9 @@ export function TryBench({ plugin }: { plugin: Plugin }) {
 
 function Bench({ plugin, task }: { plugin: Plugin; task: TaskExport }) {
   const [args, setArgs] = useState<Record<string, string>>({});
-  const [inputs, setInputs] = useState<Record<string, string>>(() => Object.fromEntries(task.inputs.filter((port) => !port.optional).map((port) => [port.name, sample(port)])));
+  const [inputs, setInputs] = useState<Record<string, string>>(() =>
+    Object.fromEntries(task.inputs.filter((port) => !port.optional).map((port) => [port.name, sample(port)])),
+  );
   const [result, setResult] = useState<TryResult>();
   const [error, setError] = useState<string>();
   const [busy, setBusy] = useState(false);
@@ -45,7 +51,9 @@ function Bench({ plugin, task }: { plugin: Plugin; task: TaskExport }) {
         const text = inputs[port.name]?.trim();
         return text ? [[port.name, inputOf(port, text)] as const] : [];
       });
-      setResult(await tryPlugin(plugin.name, plugin.version, task.name, valuesOf(task.args, args), Object.fromEntries(given)));
+      setResult(
+        await tryPlugin(plugin.name, plugin.version, task.name, valuesOf(task.args, args), Object.fromEntries(given)),
+      );
     } catch (cause) {
       setError((cause as Error).message);
     } finally {
@@ -54,16 +62,45 @@ function Bench({ plugin, task }: { plugin: Plugin; task: TaskExport }) {
   };
   return (
     <form class="stack" onSubmit={(event) => void submit(event)}>
-      {task.args?.properties && <SchemaForm id="try" schema={task.args} values={args} change={(arg, value) => setArgs({ ...args, [arg]: value })} />}
+      {task.args?.properties && (
+        <SchemaForm
+          id="try"
+          schema={task.args}
+          values={args}
+          change={(arg, value) => setArgs({ ...args, [arg]: value })}
+        />
+      )}
       {task.inputs.map((port) => (
-        <Field key={port.name} id={`try-in-${port.name}`} label={`${port.name}${port.optional ? " (optional)" : ""}`} hint={port.kind === "json" ? "A JSON document." : 'Type and shape of a tensor, filled with a pattern; or with "data": a list of numbers.'}>
-          <textarea id={`try-in-${port.name}`} class="mono" rows={2} spellcheck={false} value={inputs[port.name] ?? ""} onInput={(event) => setInputs({ ...inputs, [port.name]: event.currentTarget.value })} />
+        <Field
+          key={port.name}
+          id={`try-in-${port.name}`}
+          label={`${port.name}${port.optional ? " (optional)" : ""}`}
+          hint={
+            port.kind === "json"
+              ? "A JSON document."
+              : 'Type and shape of a tensor, filled with a pattern; or with "data": a list of numbers.'
+          }
+        >
+          <textarea
+            id={`try-in-${port.name}`}
+            class="mono"
+            rows={2}
+            spellcheck={false}
+            value={inputs[port.name] ?? ""}
+            onInput={(event) => setInputs({ ...inputs, [port.name]: event.currentTarget.value })}
+          />
         </Field>
       ))}
       <div class="actions">
-        <Button kind="primary" icon="play" type="submit" busy={busy}>Run once</Button>
+        <Button kind="primary" icon="play" type="submit" busy={busy}>
+          Run once
+        </Button>
       </div>
-      {error && <p class="field-error" role="alert">{error}</p>}
+      {error && (
+        <p class="field-error" role="alert">
+          {error}
+        </p>
+      )}
       {result && <Outcome result={result} />}
     </form>
   );
@@ -75,18 +112,26 @@ function Outcome({ result }: { result: TryResult }) {
       <p class="good">Done in {seconds(result.seconds)}</p>
       {result.outputs.map((field) => (
         <div key={field.name}>
-          <h3 class="id">{field.name} <Chip>{field.note.kind === "tensor" ? tensorText(field.note) : field.note.kind}</Chip></h3>
+          <h3 class="id">
+            {field.name} <Chip>{field.note.kind === "tensor" ? tensorText(field.note) : field.note.kind}</Chip>
+          </h3>
           {field.note.kind === "json" ? <Document value={field.note.value} /> : <Cells rows={field.rows} />}
         </div>
       ))}
-      {result.logs.length > 0 && <pre class="document" tabIndex={0}>{result.logs.map((line) => `${line.level} ${line.message}`).join("\n")}</pre>}
+      {result.logs.length > 0 && (
+        <pre class="document" tabIndex={0}>
+          {result.logs.map((line) => `${line.level} ${line.message}`).join("\n")}
+        </pre>
+      )}
     </div>
   );
 }
 
 function sample(port: Port): string {
   if (port.kind === "json") return "{}";
-  const lengths = Array.isArray(port.shape) ? port.shape.map((length) => (typeof length === "number" ? length : SAMPLE_ROWS)) : [SAMPLE_ROWS];
+  const lengths = Array.isArray(port.shape)
+    ? port.shape.map((length) => (typeof length === "number" ? length : SAMPLE_ROWS))
+    : [SAMPLE_ROWS];
   return JSON.stringify({ dtype: port.dtype ?? "u8", shape: lengths });
 }
 
@@ -99,6 +144,7 @@ function inputOf(port: Port, text: string): TryInput {
   }
   if (port.kind === "json") return { json };
   const { dtype, shape: lengths, data } = json as JsonObject;
-  if (typeof dtype !== "string" || !Array.isArray(lengths)) throw new Error(`input ${port.name} needs a dtype and a shape`);
+  if (typeof dtype !== "string" || !Array.isArray(lengths))
+    throw new Error(`input ${port.name} needs a dtype and a shape`);
   return { dtype, shape: lengths as number[], data: Array.isArray(data) ? (data as number[]) : null };
 }

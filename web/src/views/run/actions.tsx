@@ -25,16 +25,37 @@ export function Actions({ document, model, status, reload }: ActionsProps) {
   const live = status === "running" || status === "queued";
   return (
     <div class="actions">
-      {live && document.chaos && <Button icon="bolt" onClick={() => setOpen("chaos")}>Inject failure</Button>}
-      {live && <Button icon="stop" onClick={() => setOpen("cancel")}>Cancel</Button>}
+      {live && document.chaos && (
+        <Button icon="bolt" onClick={() => setOpen("chaos")}>
+          Inject failure
+        </Button>
+      )}
+      {live && (
+        <Button icon="stop" onClick={() => setOpen("cancel")}>
+          Cancel
+        </Button>
+      )}
       {(status === "interrupted" || status === "failed") && (
-        <Button kind="primary" icon="play" busy={busy} onClick={() => void act(() => resumeRun(document.report.run), "The run goes on").then((ok) => ok && reload())}>
+        <Button
+          kind="primary"
+          icon="play"
+          busy={busy}
+          onClick={() => void act(() => resumeRun(document.report.run), "The run goes on").then((ok) => ok && reload())}
+        >
           Resume
         </Button>
       )}
-      <Button icon="again" onClick={() => setOpen("rerun")}>Run again</Button>
+      <Button icon="again" onClick={() => setOpen("rerun")}>
+        Run again
+      </Button>
       {open === "cancel" && (
-        <Confirm title="Cancel this run?" yes="Cancel the run" danger act={() => cancelRun(document.report.run)} onClose={close}>
+        <Confirm
+          title="Cancel this run?"
+          yes="Cancel the run"
+          danger
+          act={() => cancelRun(document.report.run)}
+          onClose={close}
+        >
           <p>Stages under way are stopped. What is done and saved stays, and the run can be resumed.</p>
         </Confirm>
       )}
@@ -51,8 +72,13 @@ function Rerun({ document, onClose }: { document: RunDocument; onClose(): void }
   const [more, setMore] = useState("");
   const [busy, act, error] = useDialogAction();
   const set = [
-    ...names.filter((name) => changes[name] !== undefined && changes[name] !== before[name]).map((name) => `${name}=${changes[name]}`),
-    ...more.split("\n").map((line) => line.trim()).filter(Boolean),
+    ...names
+      .filter((name) => changes[name] !== undefined && changes[name] !== before[name])
+      .map((name) => `${name}=${changes[name]}`),
+    ...more
+      .split("\n")
+      .map((line) => line.trim())
+      .filter(Boolean),
   ];
   const submit = (event: Event) => {
     event.preventDefault();
@@ -69,18 +95,31 @@ function Rerun({ document, onClose }: { document: RunDocument; onClose(): void }
           <div class="form-grid">
             {names.map((name) => (
               <Field key={name} label={name} id={`re-${name}`}>
-                <input id={`re-${name}`} class="mono" value={changes[name] ?? before[name] ?? ""} onInput={(event) => setChanges({ ...changes, [name]: event.currentTarget.value })} />
+                <input
+                  id={`re-${name}`}
+                  class="mono"
+                  value={changes[name] ?? before[name] ?? ""}
+                  onInput={(event) => setChanges({ ...changes, [name]: event.currentTarget.value })}
+                />
               </Field>
             ))}
           </div>
           <Field label="Other values" hint="One PATH=VALUE per line, as for --set." id="re-more">
-            <textarea id="re-more" class="mono" rows={2} value={more} onInput={(event) => setMore(event.currentTarget.value)} />
+            <textarea
+              id="re-more"
+              class="mono"
+              rows={2}
+              value={more}
+              onInput={(event) => setMore(event.currentTarget.value)}
+            />
           </Field>
         </div>
         <footer class="dialog-foot">
           <span class="dim grow">{set.length === 0 ? "As it was" : `${set.length} changed`}</span>
           <Button onClick={onClose}>Back</Button>
-          <Button kind="primary" type="submit" icon="play" busy={busy}>Start</Button>
+          <Button kind="primary" type="submit" icon="play" busy={busy}>
+            Start
+          </Button>
         </footer>
       </form>
     </Dialog>
@@ -113,18 +152,32 @@ function Chaos({ document, model, onClose }: { document: RunDocument; model: Run
           <div class="form-grid">
             <Field label="Stage" id="chaos-stage">
               <select id="chaos-stage" value={stage} onChange={(event) => setStage(event.currentTarget.value)}>
-                {names.map((name) => <option key={name}>{name}</option>)}
+                {names.map((name) => (
+                  <option key={name}>{name}</option>
+                ))}
               </select>
             </Field>
             <Field label="Repetition, from 0" id="chaos-index">
-              <input id="chaos-index" type="number" min="0" value={index} onInput={(event) => setIndex(event.currentTarget.value)} />
+              <input
+                id="chaos-index"
+                type="number"
+                min="0"
+                value={index}
+                onInput={(event) => setIndex(event.currentTarget.value)}
+              />
             </Field>
           </div>
           <fieldset class="choices">
             <legend>What happens</legend>
             {KINDS.map(([value, label]) => (
               <label key={value} class="check-line">
-                <input type="radio" name="chaos-kind" value={value} checked={kind === value} onChange={() => setKind(value)} />
+                <input
+                  type="radio"
+                  name="chaos-kind"
+                  value={value}
+                  checked={kind === value}
+                  onChange={() => setKind(value)}
+                />
                 {label} <code class="faint">{value}</code>
               </label>
             ))}
@@ -132,7 +185,9 @@ function Chaos({ document, model, onClose }: { document: RunDocument; model: Run
         </div>
         <footer class="dialog-foot">
           <Button onClick={onClose}>Back</Button>
-          <Button kind="danger" type="submit" icon="bolt" busy={busy}>Inject</Button>
+          <Button kind="danger" type="submit" icon="bolt" busy={busy}>
+            Inject
+          </Button>
         </footer>
       </form>
     </Dialog>

@@ -20,7 +20,11 @@ export function Checkpoints({ document, model }: TabProps) {
   if (list.error && !list.data) return <Failure error={list.error} retry={list.reload} />;
   const rows = [...(list.data?.checkpoints ?? [])].sort((a, b) => b.number - a.number);
   if (rows.length === 0) {
-    return <Empty title="No checkpoint is kept"><p>The controller takes one when it pays; the Decisions tab says why it did not yet.</p></Empty>;
+    return (
+      <Empty title="No checkpoint is kept">
+        <p>The controller takes one when it pays; the Decisions tab says why it did not yet.</p>
+      </Empty>
+    );
   }
   const costs = new Map(model.checkpoints.map((one) => [one.id, one]));
   const used = new Set(model.recoveries.map((one) => one.from_checkpoint));
@@ -43,29 +47,57 @@ export function Checkpoints({ document, model }: TabProps) {
                   <span>{bytes(row.bytes)}</span>
                   {row.actor && <span>holds {number(row.position)} calls</span>}
                   {row.metric !== null && <span>metric {number(row.metric)}</span>}
-                  {cost && <span>held up {seconds(cost.blocking_s)}, durable after {seconds(cost.total_s)}</span>}
+                  {cost && (
+                    <span>
+                      held up {seconds(cost.blocking_s)}, durable after {seconds(cost.total_s)}
+                    </span>
+                  )}
                   <span>{dateTime(row.created_ms)}</span>
                 </p>
                 {row.damaged && <p class="bad wrap">{row.damaged}</p>}
-                <p class="mono faint id">{row.id} · {shortDigest(row.digest)}<Copy text={row.digest} name="digest" /></p>
+                <p class="mono faint id">
+                  {row.id} · {shortDigest(row.digest)}
+                  <Copy text={row.digest} name="digest" />
+                </p>
               </div>
               <div class="actions">
-                {!row.damaged && <LinkButton href={checkpointAddress(row.id)} icon="down" download>Download</LinkButton>}
-                <Button icon="pin" busy={busy} onClick={() => void act(() => pinCheckpoint(row.id, !row.pinned)).then(list.reload)}>
+                {!row.damaged && (
+                  <LinkButton href={checkpointAddress(row.id)} icon="down" download>
+                    Download
+                  </LinkButton>
+                )}
+                <Button
+                  icon="pin"
+                  busy={busy}
+                  onClick={() => void act(() => pinCheckpoint(row.id, !row.pinned)).then(list.reload)}
+                >
                   {row.pinned ? "Unpin" : "Pin"}
                 </Button>
                 {row.actor && !row.damaged && (
-                  <LinkButton href={`/new${query({ run: run, from: `${row.actor}=${row.id}` })}`} icon="fork">New run from here</LinkButton>
+                  <LinkButton href={`/new${query({ run: run, from: `${row.actor}=${row.id}` })}`} icon="fork">
+                    New run from here
+                  </LinkButton>
                 )}
-                <Button kind="quiet" icon="trash" iconOnly disabled={row.pinned} onClick={() => setDropping(row)}>Drop checkpoint {row.number}</Button>
+                <Button kind="quiet" icon="trash" iconOnly disabled={row.pinned} onClick={() => setDropping(row)}>
+                  Drop checkpoint {row.number}
+                </Button>
               </div>
             </li>
           );
         })}
       </ul>
       {dropping && (
-        <Confirm title="Drop this checkpoint?" yes="Drop it" danger act={() => dropCheckpoint(dropping.id).then(list.reload)} onClose={() => setDropping(undefined)}>
-          <p><span class="mono">{dropping.id}</span>, {bytes(dropping.bytes)}. A later recovery of this run will have to go further back.</p>
+        <Confirm
+          title="Drop this checkpoint?"
+          yes="Drop it"
+          danger
+          act={() => dropCheckpoint(dropping.id).then(list.reload)}
+          onClose={() => setDropping(undefined)}
+        >
+          <p>
+            <span class="mono">{dropping.id}</span>, {bytes(dropping.bytes)}. A later recovery of this run will have to
+            go further back.
+          </p>
         </Confirm>
       )}
     </>

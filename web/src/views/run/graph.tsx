@@ -43,18 +43,31 @@ interface PictureProps {
 }
 
 function Picture({ graph, model, chosen, choose }: PictureProps) {
-  const placed = layout(graph.nodes.map((node) => node.id), graph.edges);
+  const placed = layout(
+    graph.nodes.map((node) => node.id),
+    graph.edges,
+  );
   const at = new Map(
-    placed.nodes.map((node) => [node.id, {
-      x: NODE.margin + node.column * (NODE.width + NODE.gapX),
-      y: NODE.margin + node.row * (NODE.height + NODE.gapY),
-    }]),
+    placed.nodes.map((node) => [
+      node.id,
+      {
+        x: NODE.margin + node.column * (NODE.width + NODE.gapX),
+        y: NODE.margin + node.row * (NODE.height + NODE.gapY),
+      },
+    ]),
   );
   const width = placed.columns * (NODE.width + NODE.gapX) - NODE.gapX + 2 * NODE.margin;
   const height = placed.rows * (NODE.height + NODE.gapY) - NODE.gapY + 2 * NODE.margin;
   const pairs = [...new Map(graph.edges.map((edge) => [`${edge.from}\n${edge.to}`, edge])).values()];
   return (
-    <svg class="graph" width={width} height={height} viewBox={`0 0 ${width} ${height}`} role="group" aria-label="Stages">
+    <svg
+      class="graph"
+      width={width}
+      height={height}
+      viewBox={`0 0 ${width} ${height}`}
+      role="group"
+      aria-label="Stages"
+    >
       {pairs.map((edge) => {
         const from = at.get(edge.from);
         const to = at.get(edge.to);
@@ -71,18 +84,42 @@ function Picture({ graph, model, chosen, choose }: PictureProps) {
       })}
       {graph.nodes.map((node) => {
         const place = at.get(node.id);
-        return place && <Node key={node.id} node={node} model={model} place={place} chosen={chosen === node.id} choose={() => choose(node.id)} />;
+        return (
+          place && (
+            <Node
+              key={node.id}
+              node={node}
+              model={model}
+              place={place}
+              chosen={chosen === node.id}
+              choose={() => choose(node.id)}
+            />
+          )
+        );
       })}
     </svg>
   );
 }
 
-function Node({ node, model, place, chosen, choose }: { node: GraphNode; model: RunModel; place: { x: number; y: number }; chosen: boolean; choose(): void }) {
+function Node({
+  node,
+  model,
+  place,
+  chosen,
+  choose,
+}: {
+  node: GraphNode;
+  model: RunModel;
+  place: { x: number; y: number };
+  chosen: boolean;
+  choose(): void;
+}) {
   const state = stateOf(model, node.id);
   const status = state.attempts > 0 ? state.status : node.status;
   const total = model.expanded[node.id]?.count ?? node.repeat ?? 1;
   const under = node.actor ? `on ${node.actor}` : "task";
-  const done = total > 1 ? `${number(state.done)} of ${number(total)}` : state.attempts > 0 ? seconds(state.seconds) : "";
+  const done =
+    total > 1 ? `${number(state.done)} of ${number(total)}` : state.attempts > 0 ? seconds(state.seconds) : "";
   const onKey = (event: KeyboardEvent) => {
     if (event.key !== "Enter" && event.key !== " ") return;
     event.preventDefault();
@@ -101,9 +138,15 @@ function Node({ node, model, place, chosen, choose }: { node: GraphNode; model: 
     >
       <rect width={NODE.width} height={NODE.height} rx="10" />
       <rect class="tone" width="5" height={NODE.height - 20} x="9" y="10" rx="2.5" />
-      <text class="title" x="24" y="27">{short(node.id, 19)}</text>
-      <text class="under" x="24" y="48">{short(under, 13)}</text>
-      <text class="under" x={NODE.width - 12} y="48" text-anchor="end">{done || status}</text>
+      <text class="title" x="24" y="27">
+        {short(node.id, 19)}
+      </text>
+      <text class="under" x="24" y="48">
+        {short(under, 13)}
+      </text>
+      <text class="under" x={NODE.width - 12} y="48" text-anchor="end">
+        {done || status}
+      </text>
     </g>
   );
 }
@@ -119,7 +162,9 @@ function Edges({ graph, chosen, model }: { graph: Graph; chosen: string | undefi
       {state && (
         <p class="head-sub">
           <Status status={state.attempts > 0 ? state.status : (node?.status ?? "waiting")} />
-          <span>{state.attempts} attempts, {state.failed} failed, {state.replayed} replayed</span>
+          <span>
+            {state.attempts} attempts, {state.failed} failed, {state.replayed} replayed
+          </span>
           <span>{seconds(state.seconds)}</span>
         </p>
       )}

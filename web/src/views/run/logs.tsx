@@ -14,6 +14,8 @@ const LEVELS: Level[] = ["trace", "debug", "info", "warn", "error"];
 const LINE_PX = 22;
 /** Lines drawn above and below those in sight, so that scrolling shows no gaps. */
 const MARGIN = 20;
+/** Of a line that are drawn; a guest may log a megabyte without an end of line. */
+const CHARS_MAX = 2000;
 
 export function Logs({ model }: TabProps) {
   const level = (params.value.get("level") as Level | null) ?? "trace";
@@ -27,23 +29,51 @@ export function Logs({ model }: TabProps) {
       <form class="bar filters" role="search" aria-label="Log" onSubmit={(event) => event.preventDefault()}>
         <div class="search">
           <Icon name="search" />
-          <input type="search" aria-label="Search the log" placeholder="Search" value={text} onInput={(event) => (setText(event.currentTarget.value), set({ q: event.currentTarget.value }))} />
+          <input
+            type="search"
+            aria-label="Search the log"
+            placeholder="Search"
+            value={text}
+            onInput={(event) => (setText(event.currentTarget.value), set({ q: event.currentTarget.value }))}
+          />
         </div>
         <select aria-label="Least level" value={level} onChange={(event) => set({ level: event.currentTarget.value })}>
-          {LEVELS.map((one) => <option key={one} value={one}>{one === "trace" ? "all levels" : one === "error" ? "errors" : `${one} and above`}</option>)}
+          {LEVELS.map((one) => (
+            <option key={one} value={one}>
+              {one === "trace" ? "all levels" : one === "error" ? "errors" : `${one} and above`}
+            </option>
+          ))}
         </select>
         <select aria-label="Stage" value={stage} onChange={(event) => set({ stage: event.currentTarget.value })}>
           <option value="">all stages</option>
-          {stages.map((one) => <option key={one} value={one}>{one}</option>)}
+          {stages.map((one) => (
+            <option key={one} value={one}>
+              {one}
+            </option>
+          ))}
         </select>
-        <span class="dim" role="status">{number(lines.length)} lines</span>
+        <span class="dim" role="status">
+          {number(lines.length)} lines
+        </span>
       </form>
-      {model.logs_seen > LOGS_MAX && <p class="hint">Only the newest {number(LOGS_MAX)} lines are kept here; <code>mobula runs logs</code> has all.</p>}
+      {model.logs_seen > LOGS_MAX && (
+        <p class="hint">
+          Only the newest {number(LOGS_MAX)} lines are kept here; <code>mobula runs logs</code> has all.
+        </p>
+      )}
       <Panel flush>
-        {lines.length > 0 ? <Lines lines={lines} /> : <Empty title={model.logs.length > 0 ? "No line matches" : "Nothing was logged yet"} />}
+        {lines.length > 0 ? (
+          <Lines lines={lines} />
+        ) : (
+          <Empty title={model.logs.length > 0 ? "No line matches" : "Nothing was logged yet"} />
+        )}
       </Panel>
     </div>
   );
+}
+
+function textOf(message: string): string {
+  return message.length > CHARS_MAX ? `${visible(message.slice(0, CHARS_MAX))}…` : visible(message);
 }
 
 function filtered(lines: LogLine[], level: Level, stage: string, text: string): LogLine[] {
@@ -86,7 +116,7 @@ function Lines({ lines }: { lines: LogLine[] }) {
               <span class="log-at">{line.at_s.toFixed(3)}</span>
               <span class="log-level">{line.level}</span>
               <span class="log-stage">{stageName(line.stage, line.index, line.repeated)}</span>
-              <span class="log-text">{visible(line.message)}</span>
+              <span class="log-text">{textOf(line.message)}</span>
             </li>
           ))}
         </ol>

@@ -13,6 +13,8 @@ const ROWS = 12;
 /** Cells of a row that are shown; a picture's row has thousands. */
 const CELLS_MAX = 12;
 const PICTURES_MAX = 24;
+/** Of a JSON document that are drawn. */
+const DOCUMENT_CHARS = 100_000;
 /** Of a text that stands beside its name. */
 const VALUE_CHARS = 40;
 
@@ -24,7 +26,12 @@ export function Objects({ document, model }: TabProps) {
   if (list.loading) return <Loading what="objects" />;
   if (list.error) return <Failure error={list.error} retry={list.reload} />;
   const objects = list.data?.objects ?? [];
-  if (objects.length === 0) return <Empty title="No object is kept"><p>Objects are here while a run needs them, and those that were saved.</p></Empty>;
+  if (objects.length === 0)
+    return (
+      <Empty title="No object is kept">
+        <p>Objects are here while a run needs them, and those that were saved.</p>
+      </Empty>
+    );
   const open = objects
     .flatMap((object) => object.fields.map((field) => ({ object, field })))
     .find(({ object, field }) => idOf(object, field) === chosen);
@@ -35,7 +42,9 @@ export function Objects({ document, model }: TabProps) {
           {objects.map((object) => (
             <li key={`${object.stage}-${object.index}`}>
               <div class="row-main">
-                <span class="row-name wrap">{stageName(object.stage, object.index, model.repeated[object.stage] ?? false)}</span>
+                <span class="row-name wrap">
+                  {stageName(object.stage, object.index, model.repeated[object.stage] ?? false)}
+                </span>
                 {!object.stored && <span class="faint">described only</span>}
               </div>
               <ul class="fields">
@@ -55,7 +64,13 @@ export function Objects({ document, model }: TabProps) {
           ))}
         </ul>
       </Panel>
-      {open ? <Field key={chosen} run={run} object={open.object} field={open.field} /> : <Panel><Empty title="Choose a field to look into" /></Panel>}
+      {open ? (
+        <Field key={chosen} run={run} object={open.object} field={open.field} />
+      ) : (
+        <Panel>
+          <Empty title="Choose a field to look into" />
+        </Panel>
+      )}
     </div>
   );
 }
@@ -70,7 +85,8 @@ function describe({ note, bytes: length }: ObjectField): string {
       return bytes(note.len);
     case "json":
       if (typeof note.value === "number") return number(note.value);
-      if (typeof note.value === "string" || typeof note.value === "boolean") return String(note.value).slice(0, VALUE_CHARS);
+      if (typeof note.value === "string" || typeof note.value === "boolean")
+        return String(note.value).slice(0, VALUE_CHARS);
       return length === null ? "json" : `json, ${bytes(length)}`;
   }
 }
@@ -78,7 +94,8 @@ function describe({ note, bytes: length }: ObjectField): string {
 export const tensorText = (note: { dtype: string; shape: number[] }) => `${note.dtype} ${shape(note.shape)}`;
 
 /** Rows of bytes, three to a pixel. */
-const isPictures = (note: OutputNote) => note.kind === "tensor" && note.dtype === "u8" && note.shape.length === 4 && note.shape[3] === 3;
+const isPictures = (note: OutputNote) =>
+  note.kind === "tensor" && note.dtype === "u8" && note.shape.length === 4 && note.shape[3] === 3;
 
 function Field(props: FieldProps) {
   const { object, field } = props;
@@ -100,11 +117,22 @@ function Inside(props: FieldProps) {
       </Empty>
     );
   }
-  return isPictures(note) ? <Pictures {...props} count={Math.min(note.shape[0] ?? 0, PICTURES_MAX)} /> : <Rows {...props} />;
+  return isPictures(note) ? (
+    <Pictures {...props} count={Math.min(note.shape[0] ?? 0, PICTURES_MAX)} />
+  ) : (
+    <Rows {...props} />
+  );
 }
 
 export function Document({ value }: { value: Json }) {
-  return <pre class="document" tabIndex={0}>{JSON.stringify(value, null, 2)}</pre>;
+  const text = JSON.stringify(value, null, 2);
+  return (
+    <pre class="document" tabIndex={0}>
+      {text.length > DOCUMENT_CHARS
+        ? `${text.slice(0, DOCUMENT_CHARS)}\n… ${number(text.length - DOCUMENT_CHARS)} more characters`
+        : text}
+    </pre>
+  );
 }
 
 interface FieldProps {
@@ -118,7 +146,13 @@ function Pictures({ run, object, field, count }: FieldProps & { count: number })
     <ul class="pictures">
       {Array.from({ length: count }, (_, row) => (
         <li key={row}>
-          <img src={imageAddress(run, object.stage, object.index, field.name, row)} alt={`Row ${row} of ${field.name}`} width={96} height={96} loading="lazy" />
+          <img
+            src={imageAddress(run, object.stage, object.index, field.name, row)}
+            alt={`Row ${row} of ${field.name}`}
+            width={96}
+            height={96}
+            loading="lazy"
+          />
           <span class="faint">{row}</span>
         </li>
       ))}
@@ -128,7 +162,9 @@ function Pictures({ run, object, field, count }: FieldProps & { count: number })
 
 function Rows({ run, object, field }: FieldProps) {
   const { stage, index } = object;
-  const loaded = useData(`${run}/${idOf(object, field)}`, (signal) => getObject(run, stage, index, field.name, ROWS, signal));
+  const loaded = useData(`${run}/${idOf(object, field)}`, (signal) =>
+    getObject(run, stage, index, field.name, ROWS, signal),
+  );
   if (loaded.loading) return <Loading what="rows" />;
   if (loaded.error) return <Failure error={loaded.error} retry={loaded.reload} />;
   return <Cells rows={loaded.data?.rows ?? []} />;
@@ -142,8 +178,14 @@ export function Cells({ rows }: { rows: number[][] }) {
         <tbody>
           {rows.map((cells, i) => (
             <tr key={i}>
-              <th scope="row" class="num faint">{i}</th>
-              {cells.slice(0, CELLS_MAX).map((cell, j) => <td key={j} class="num mono">{number(cell)}</td>)}
+              <th scope="row" class="num faint">
+                {i}
+              </th>
+              {cells.slice(0, CELLS_MAX).map((cell, j) => (
+                <td key={j} class="num mono">
+                  {number(cell)}
+                </td>
+              ))}
               {cells.length > CELLS_MAX && <td class="faint nowrap">… {number(cells.length - CELLS_MAX)} more</td>}
             </tr>
           ))}

@@ -12,22 +12,37 @@ import type { TabProps } from "./run.tsx";
 
 export function OverviewTab({ document, model }: TabProps) {
   const groups = useMemo(() => curveGroups(model.curves), [model.curves]);
-  const stages = [...new Set([...pipelineStages(document.pipeline_text ?? ""), ...model.stages.map((stage) => stage.name)])];
+  const stages = [
+    ...new Set([...pipelineStages(document.pipeline_text ?? ""), ...model.stages.map((stage) => stage.name)]),
+  ];
   return (
     <div class="stack">
       <Panel>
         <Figures model={model} />
       </Panel>
       {groups.length === 0 && model.status === "running" && (
-        <Panel><Empty title="No curve yet"><p>Curves appear here as soon as a stage reports a metric.</p></Empty></Panel>
+        <Panel>
+          <Empty title="No curve yet">
+            <p>Curves appear here as soon as a stage reports a metric.</p>
+          </Empty>
+        </Panel>
       )}
       {groups.length > 0 && (
         <div class="pair">
           {groups.map((group) => (
             <Panel key={`${group.stage}.${group.title}`}>
               <Chart
-                title={groups.some((other) => other !== group && other.title === group.title) ? `${group.title} of ${group.stage}` : group.title}
-                series={group.curves.map((curve, i) => ({ label: curve.name, points: curve.points, tone: i, dashed: curve.name.startsWith("val_") }))}
+                title={
+                  groups.some((other) => other !== group && other.title === group.title)
+                    ? `${group.title} of ${group.stage}`
+                    : group.title
+                }
+                series={group.curves.map((curve, i) => ({
+                  label: curve.name,
+                  points: curve.points,
+                  tone: i,
+                  dashed: curve.name.startsWith("val_"),
+                }))}
                 marks={marksOf(model, group.stage)}
                 percent={group.title === "accuracy"}
               />
@@ -39,7 +54,9 @@ export function OverviewTab({ document, model }: TabProps) {
         <div class="stack">
           <Panel title="Stages" flush>
             <ul class="rows">
-              {stages.map((name) => <StageRow key={name} name={name} model={model} />)}
+              {stages.map((name) => (
+                <StageRow key={name} name={name} model={model} />
+              ))}
             </ul>
             {stages.length === 0 && <Empty title="No stage has begun" />}
           </Panel>
@@ -47,7 +64,10 @@ export function OverviewTab({ document, model }: TabProps) {
             <Panel title="Result">
               <dl class="facts">
                 {Object.entries(model.result).map(([name, value]) => (
-                  <div key={name}><dt>{name}</dt><dd>{shown(value)}</dd></div>
+                  <div key={name}>
+                    <dt>{name}</dt>
+                    <dd>{shown(value)}</dd>
+                  </div>
                 ))}
               </dl>
             </Panel>
@@ -59,7 +79,9 @@ export function OverviewTab({ document, model }: TabProps) {
                   <div key={actor.name}>
                     <dt>{actor.name}</dt>
                     <dd>
-                      {actor.restarts === 0 ? "never restarted" : `restarted ${actor.restarts === 1 ? "once" : `${actor.restarts} times`}`}
+                      {actor.restarts === 0
+                        ? "never restarted"
+                        : `restarted ${actor.restarts === 1 ? "once" : `${actor.restarts} times`}`}
                       {actor.state_digest && <code class="wrap faint">{actor.state_digest}</code>}
                     </dd>
                   </div>
@@ -84,10 +106,20 @@ function Figures({ model }: { model: RunModel }) {
   return (
     <dl class="stats">
       {loss !== undefined && <Stat label="Loss" value={number(loss)} />}
-      {accuracy !== undefined && <Stat label={held === undefined ? "Accuracy" : "Validation accuracy"} value={percent(accuracy)} />}
+      {accuracy !== undefined && (
+        <Stat label={held === undefined ? "Accuracy" : "Validation accuracy"} value={percent(accuracy)} />
+      )}
       <Stat label="Calls" value={number(cost.calls)} note={`${seconds(cost.cpu_s)} computing`} />
-      <Stat label="Checkpoints" value={number(model.checkpoints.length)} note={`${seconds(account.blocking_s)} held up`} />
-      <Stat label="Recoveries" value={number(model.recoveries.length)} note={`${seconds(account.saved_s)} saved, ${seconds(account.lost_s)} lost`} />
+      <Stat
+        label="Checkpoints"
+        value={number(model.checkpoints.length)}
+        note={`${seconds(account.blocking_s)} held up`}
+      />
+      <Stat
+        label="Recoveries"
+        value={number(model.recoveries.length)}
+        note={`${seconds(account.saved_s)} saved, ${seconds(account.lost_s)} lost`}
+      />
       <Stat label="Guest memory" value={bytes(cost.memory_peak_bytes)} note="highest of a call" />
     </dl>
   );
@@ -104,18 +136,36 @@ function StageRow({ name, model }: { name: string; model: RunModel }) {
         <Status status={state.status} />
       </div>
       <div class="row-sub">
-        {state.attempts > 0 && <span>{state.done}{total ? ` of ${total}` : ""} done in {seconds(state.seconds)}</span>}
+        {state.attempts > 0 && (
+          <span>
+            {state.done}
+            {total ? ` of ${total}` : ""} done in {seconds(state.seconds)}
+          </span>
+        )}
         {state.failed > 0 && <Chip tone="bad">{state.failed} failed</Chip>}
         {state.replayed > 0 && <Chip tone="odd">{state.replayed} replayed</Chip>}
       </div>
       {progress && (
-        <Meter value={progress.done} max={progress.total ?? progress.done} label={`Progress of ${name}`} text={progress.total ? `${number(progress.done)} of ${number(progress.total)}` : number(progress.done)} />
+        <Meter
+          value={progress.done}
+          max={progress.total ?? progress.done}
+          label={`Progress of ${name}`}
+          text={progress.total ? `${number(progress.done)} of ${number(progress.total)}` : number(progress.done)}
+        />
       )}
     </li>
   );
 }
 
-const TONE = { failure: "bad", lost: "bad", restart: "odd", checkpoint: "odd", note: "calm", recovery: "good", saved: "good" } as const;
+const TONE = {
+  failure: "bad",
+  lost: "bad",
+  restart: "odd",
+  checkpoint: "odd",
+  note: "calm",
+  recovery: "good",
+  saved: "good",
+} as const;
 
 /** Failures, recoveries and checkpoints in one list, the newest first. */
 function Happened({ model }: { model: RunModel }) {

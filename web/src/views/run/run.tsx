@@ -46,7 +46,9 @@ export function Run({ run, tab }: { run: string; tab: string }) {
     <>
       <div class="head">
         <div class="head-text">
-          <a class="crumb" href="/">All runs</a>
+          <a class="crumb" href="/">
+            All runs
+          </a>
           <h1>{document.pipeline}</h1>
           <Facts document={document} model={model} status={status} />
         </div>
@@ -67,7 +69,10 @@ export function Run({ run, tab }: { run: string; tab: string }) {
 function Facts({ document, model, status }: TabProps & { status: RunStatus }) {
   const now = useNow(status === "running");
   const begun = document.started_ms;
-  const wall_s = status === "running" ? Math.max(model.wall_s, (now - begun) / 1000) : Math.max(model.wall_s, document.report.wall_s);
+  const wall_s =
+    status === "running"
+      ? Math.max(model.wall_s, (now - begun) / 1000)
+      : Math.max(model.wall_s, document.report.wall_s);
   const accuracy = model.result.test_accuracy ?? newest(model, "val_accuracy") ?? newest(model, "accuracy");
   return (
     <div class="head-sub">
@@ -76,7 +81,10 @@ function Facts({ document, model, status }: TabProps & { status: RunStatus }) {
       {typeof accuracy === "number" && <span>accuracy {percent(accuracy)}</span>}
       <span>seed {document.report.seed}</span>
       <span>{dateTime(begun)}</span>
-      <span class="mono id">{document.report.run}<Copy text={document.report.run} name="run id" /></span>
+      <span class="mono id">
+        {document.report.run}
+        <Copy text={document.report.run} name="run id" />
+      </span>
     </div>
   );
 }

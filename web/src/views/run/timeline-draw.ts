@@ -5,7 +5,7 @@ import type { Lane } from "../../model/derive.ts";
 import { seconds } from "../../model/format.ts";
 import { colour } from "../../theme.ts";
 
-/** Heights, as in `run.css`. */
+/** Heights, as in `pictures.css`. */
 export const AXIS_PX = 28;
 export const LANE_PX = 44;
 const BAR_PX = 28;
@@ -76,7 +76,18 @@ export function draw(canvas: HTMLCanvasElement, scene: Scene, height: number): v
 }
 
 function palette() {
-  const names = ["accent", "series-3", "bad", "odd", "good", "text", "text-faint", "line", "surface", "sunken"] as const;
+  const names = [
+    "accent",
+    "series-3",
+    "bad",
+    "odd",
+    "good",
+    "text",
+    "text-faint",
+    "line",
+    "surface",
+    "sunken",
+  ] as const;
   return Object.fromEntries(names.map((name) => [name, colour(name)])) as Record<(typeof names)[number], string>;
 }
 type Palette = ReturnType<typeof palette>;
@@ -139,7 +150,13 @@ function drawBar(ctx: CanvasRenderingContext2D, scene: Scene, bar: StageReport, 
   }
 }
 
-function drawMark(ctx: CanvasRenderingContext2D, x: number, kind: "checkpoint" | "recovery", height: number, paint: Palette): void {
+function drawMark(
+  ctx: CanvasRenderingContext2D,
+  x: number,
+  kind: "checkpoint" | "recovery",
+  height: number,
+  paint: Palette,
+): void {
   const recovery = kind === "recovery";
   ctx.strokeStyle = ctx.fillStyle = recovery ? paint.bad : paint.good;
   ctx.setLineDash(recovery ? [] : [3, 3]);

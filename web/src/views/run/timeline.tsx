@@ -46,7 +46,11 @@ export function Timeline({ document, model }: TabProps) {
     if (!event.ctrlKey && Math.abs(event.deltaX) < Math.abs(event.deltaY) && !event.shiftKey) return false;
     const span = view.to - view.from;
     if (event.ctrlKey) move(zoomed(view, Math.exp(event.deltaY / 200), event.offsetX / width));
-    else move({ from: view.from + ((event.deltaX || event.deltaY) / width) * span, to: view.to + ((event.deltaX || event.deltaY) / width) * span });
+    else
+      move({
+        from: view.from + ((event.deltaX || event.deltaY) / width) * span,
+        to: view.to + ((event.deltaX || event.deltaY) / width) * span,
+      });
     return true;
   });
   const drag = useDrag(width, view, move, (x, y) => setChosen(barAt(scene, x, y)));
@@ -76,8 +80,12 @@ export function Timeline({ document, model }: TabProps) {
           <>
             <Button onClick={() => move(zoomed(view, 0.6, 0.5))}>Zoom in</Button>
             <Button onClick={() => move(zoomed(view, 1.6, 0.5))}>Zoom out</Button>
-            <Button disabled={!fixed} onClick={() => setFixed(undefined)}>All</Button>
-            <LinkButton href={traceAddress(run)} icon="down" download>Chrome trace</LinkButton>
+            <Button disabled={!fixed} onClick={() => setFixed(undefined)}>
+              All
+            </Button>
+            <LinkButton href={traceAddress(run)} icon="down" download>
+              Chrome trace
+            </LinkButton>
           </>
         }
       >
@@ -115,12 +123,37 @@ export function Timeline({ document, model }: TabProps) {
       <Panel title={chosen ? name(chosen) : "A call"}>
         {chosen ? (
           <dl class="facts">
-            <div><dt>status</dt><dd><Status status={chosen.status} /></dd></div>
-            <div><dt>worker</dt><dd>{chosen.worker}</dd></div>
-            <div><dt>attempt</dt><dd>{chosen.attempt}{chosen.replay && ", a replay"}</dd></div>
-            <div><dt>from</dt><dd>{seconds(chosen.started_s)}</dd></div>
-            <div><dt>took</dt><dd>{seconds(endOf(chosen, model) - chosen.started_s)}</dd></div>
-            {chosen.error && <div><dt>error</dt><dd class="wrap">{chosen.error}</dd></div>}
+            <div>
+              <dt>status</dt>
+              <dd>
+                <Status status={chosen.status} />
+              </dd>
+            </div>
+            <div>
+              <dt>worker</dt>
+              <dd>{chosen.worker}</dd>
+            </div>
+            <div>
+              <dt>attempt</dt>
+              <dd>
+                {chosen.attempt}
+                {chosen.replay && ", a replay"}
+              </dd>
+            </div>
+            <div>
+              <dt>from</dt>
+              <dd>{seconds(chosen.started_s)}</dd>
+            </div>
+            <div>
+              <dt>took</dt>
+              <dd>{seconds(endOf(chosen, model) - chosen.started_s)}</dd>
+            </div>
+            {chosen.error && (
+              <div>
+                <dt>error</dt>
+                <dd class="wrap">{chosen.error}</dd>
+              </div>
+            )}
           </dl>
         ) : (
           <p class="dim">Click a bar to see what it was.</p>
