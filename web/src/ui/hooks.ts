@@ -20,6 +20,9 @@ export function useData<T>(key: string, ask: (signal: AbortSignal) => Promise<T>
   const [round, setRound] = useState(0);
   const latest = useRef(ask);
   latest.current = ask;
+  // A change of it counts from the next time on, and asks for nothing now.
+  const every = useRef(every_ms);
+  every.current = every_ms;
   useEffect(() => {
     const stop = new AbortController();
     let timer: ReturnType<typeof setTimeout> | undefined;
@@ -34,7 +37,7 @@ export function useData<T>(key: string, ask: (signal: AbortSignal) => Promise<T>
           return { key, error: error as ApiError, ...(data !== undefined && { data }) };
         });
       }
-      if (every_ms && !stop.signal.aborted) timer = setTimeout(again, every_ms);
+      if (every.current && !stop.signal.aborted) timer = setTimeout(again, every.current);
     };
     const again = () => {
       if (document.visibilityState === "visible") void run();
@@ -46,7 +49,7 @@ export function useData<T>(key: string, ask: (signal: AbortSignal) => Promise<T>
       clearTimeout(timer);
       document.removeEventListener("visibilitychange", again);
     };
-  }, [key, round, every_ms]);
+  }, [key, round]);
   const reload = useCallback(() => setRound((n) => n + 1), []);
   const fresh = state.key === key ? state : { key };
   const { data, error } = fresh as typeof state;
