@@ -7,6 +7,7 @@ const port = Number(process.env.PORT ?? 7901);
 
 export default defineConfig({
   testDir: "test",
+  testIgnore: "real/**",
   outputDir: "test/results",
   workers: 1,
   retries: 0,

@@ -75,6 +75,7 @@ test("the list is live, is searched, filtered and paged, and remembers by its ad
 
 test("the first view of 10,000 runs asks for one page and draws no more", async ({ page }) => {
   await logIn(page);
+  await page.goto("about:blank");
   const asked: string[] = [];
   page.on("request", (request) => {
     if (/\/runs\?/.test(request.url())) asked.push(request.url());

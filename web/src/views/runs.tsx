@@ -19,7 +19,7 @@ const PAGE = 50;
 const LIVE_MS = 4000;
 const IDLE_MS = 20_000;
 const CHANGE_MS = 1000;
-const STATUSES = ["running", "queued", "succeeded", "failed", "interrupted"];
+const STATUSES = ["running", "succeeded", "failed", "interrupted"];
 
 /** Survives paging and filtering: runs of different pages can be compared. */
 const chosen = signal<string[]>([]);
