@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
 import type { Schema } from "../api/documents.ts";
-import { complaint, kindOf, textOf, valuesOf } from "./schema.ts";
+import { complaint, kindOf, sampleShape, textOf, valuesOf } from "./schema.ts";
 
 it("chooses a field by what the schema allows", () => {
   const kinds: [Schema, string][] = [
@@ -41,4 +41,10 @@ it("reads the form back by the types of the schema", () => {
   const texts = { size: "5", rate: "0.1", flip: "true", way: "1", name: "7", list: "[1,2]", left: " ", other: "9" };
   expect(valuesOf(schema, texts)).toEqual({ size: 5, rate: 0.1, flip: true, way: 1, name: "7", list: [1, 2] });
   expect([textOf(null), textOf("a"), textOf([1])]).toEqual(["", "a", "[1]"]);
+});
+
+it("makes a sample of the shape that a plugin describes", () => {
+  expect(sampleShape("[N, H, W, C]")).toEqual([4, 32, 32, 3]);
+  expect(sampleShape(["N", 8, 8, 3])).toEqual([4, 8, 8, 3]);
+  expect(sampleShape(null)).toEqual([4]);
 });

@@ -79,3 +79,15 @@ function parsed(schema: Schema, text: string): Json {
       return JSON.parse(text) as Json;
   }
 }
+
+/** Lengths where a plugin says only a letter: pictures of CIFAR's size, and few rows of anything else. */
+const LETTERS: Record<string, number> = { H: 32, W: 32, C: 3 };
+const SAMPLE_ROWS = 4;
+
+/** A shape to try a port with, from the author's words: `[N, 32, 32, 3]` as a list or as text. */
+export function sampleShape(shape: Json | undefined): number[] {
+  const lengths =
+    typeof shape === "string" ? (shape.match(/\w+/g) ?? []) : Array.isArray(shape) ? shape.map(String) : [];
+  if (lengths.length === 0) return [SAMPLE_ROWS];
+  return lengths.map((length) => (/^\d+$/.test(length) ? Number(length) : (LETTERS[length] ?? SAMPLE_ROWS)));
+}

@@ -3,7 +3,7 @@
 import { useEffect, useState } from "preact/hooks";
 import type { ApiError } from "../../api/client.ts";
 import type { Checked } from "../../api/documents.ts";
-import { checkPipeline, getPipelines, getRun, startRun } from "../../api/routes.ts";
+import { checkPipeline, getMounts, getPipelines, getRun, startRun } from "../../api/routes.ts";
 import type { PipelineProblem } from "../../api/types.ts";
 import { go, params, withParams } from "../../router.ts";
 import { useData, useSettled, useTitle } from "../../ui/hooks.ts";
@@ -82,6 +82,7 @@ function Draft({ text: first, set: given }: { text: string; set: string[] }) {
   const [busy, setBusy] = useState(false);
   const [refused, setRefused] = useState<ApiError>();
   const from = params.value.get("from");
+  const mounts = useData("mounts", getMounts);
   const set = [
     ...lines(more),
     ...Object.entries(values)
@@ -162,7 +163,12 @@ function Draft({ text: first, set: given }: { text: string; set: string[] }) {
               </div>
             </details>
           </Panel>
-          <Permissions checked={checked.data} />
+          <Permissions
+            checked={checked.data}
+            mounts={mounts.data?.mounts ?? []}
+            values={values}
+            change={(path, value) => setValues({ ...values, [path]: value })}
+          />
           {refused && (
             <p class="field-error" role="alert">
               {refused.message}

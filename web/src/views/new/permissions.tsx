@@ -1,10 +1,18 @@
 /** What a run will be allowed to do and how much it may take: seen before it starts. */
 
-import type { Checked } from "../../api/documents.ts";
+import type { Checked, Grant } from "../../api/documents.ts";
 import { bytes, seconds } from "../../model/format.ts";
 import { Chip, Panel, Scroll } from "../../ui/parts.tsx";
 
-export function Permissions({ checked }: { checked: Checked | undefined }) {
+interface PermissionsProps {
+  checked: Checked | undefined;
+  /** Folders that the tenant was granted. */
+  mounts: string[];
+  values: Record<string, string>;
+  change(path: string, value: string): void;
+}
+
+export function Permissions({ checked, mounts, values, change }: PermissionsProps) {
   const grants = checked?.grants ?? [];
   const limits = checked?.limits ?? [];
   return (
@@ -17,6 +25,7 @@ export function Permissions({ checked }: { checked: Checked | undefined }) {
             {grants.map((grant, i) => (
               <li key={i} class="wrap">
                 {plain(grant.at)} reads <Chip tone="odd">{grant.folder}</Chip> as <Chip>{grant.mount}</Chip>
+                <Folder grant={grant} mounts={mounts} values={values} change={change} />
               </li>
             ))}
           </ul>
@@ -57,6 +66,28 @@ export function Permissions({ checked }: { checked: Checked | undefined }) {
         )}
       </div>
     </Panel>
+  );
+}
+
+/** Another granted folder instead of the one that the file names. */
+function Folder({ grant, mounts, values, change }: { grant: Grant } & Omit<PermissionsProps, "checked">) {
+  const stage = /`([^`]+)`/.exec(grant.at)?.[1];
+  if (!stage || mounts.length === 0) return null;
+  const path = `stage.${stage}.mounts.${grant.mount}`;
+  return (
+    <select
+      class="inline"
+      aria-label={`Folder for ${grant.mount} of ${stage}`}
+      value={values[path] ?? ""}
+      onChange={(event) => change(path, event.currentTarget.value)}
+    >
+      <option value="">as in the file</option>
+      {mounts.map((mount) => (
+        <option key={mount} value={mount}>
+          {mount}
+        </option>
+      ))}
+    </select>
   );
 }
 

@@ -5,12 +5,10 @@ import type { Plugin, Port, TaskExport, TryInput, TryResult } from "../../api/do
 import { tryPlugin } from "../../api/routes.ts";
 import type { Json, JsonObject } from "../../api/types.ts";
 import { seconds } from "../../model/format.ts";
+import { sampleShape } from "../../model/schema.ts";
 import { Button, Chip, Field, Panel } from "../../ui/parts.tsx";
 import { SchemaForm, valuesOf } from "../new/schema-form.tsx";
 import { Cells, Document, tensorText } from "../run/objects.tsx";
-
-/** Rows of a sample where the plugin does not say how many. */
-const SAMPLE_ROWS = 4;
 
 export function TryBench({ plugin }: { plugin: Plugin }) {
   const [name, setName] = useState(plugin.tasks[0]?.name ?? "");
@@ -129,10 +127,7 @@ function Outcome({ result }: { result: TryResult }) {
 
 function sample(port: Port): string {
   if (port.kind === "json") return "{}";
-  const lengths = Array.isArray(port.shape)
-    ? port.shape.map((length) => (typeof length === "number" ? length : SAMPLE_ROWS))
-    : [SAMPLE_ROWS];
-  return JSON.stringify({ dtype: port.dtype ?? "u8", shape: lengths });
+  return JSON.stringify({ dtype: port.dtype ?? "u8", shape: sampleShape(port.shape) });
 }
 
 function inputOf(port: Port, text: string): TryInput {

@@ -167,11 +167,14 @@ const TONE = {
   saved: "good",
 } as const;
 
+/** Of the checkpoints only the newest: they must not push failures out of sight, and have a tab of their own. */
+const SAVES_MAX = 4;
+
 /** Failures, recoveries and checkpoints in one list, the newest first. */
 function Happened({ model }: { model: RunModel }) {
   const entries: { at_s: number; kind: Notice["kind"] | "recovery" | "saved"; text: string }[] = [
     ...model.notices,
-    ...model.checkpoints.map((one) => ({
+    ...model.checkpoints.slice(-SAVES_MAX).map((one) => ({
       at_s: one.at_s,
       kind: "saved" as const,
       text: `${one.id} after ${stageName(one.stage, one.index, model.repeated[one.stage] ?? true)}, ${bytes(one.bytes)}`,

@@ -11,6 +11,8 @@ export const LANE_PX = 44;
 const BAR_PX = 28;
 /** A call of microseconds is still seen, and can be clicked. */
 const BAR_MIN_PX = 2;
+/** More checkpoints than this are shown by their diamonds alone. */
+const LINES_MAX = 10;
 /** Closer than this nobody looks. */
 const SPAN_MIN_S = 0.0005;
 
@@ -72,7 +74,11 @@ export function draw(canvas: HTMLCanvasElement, scene: Scene, height: number): v
   scene.lanes.forEach((lane, i) => {
     for (const bar of lane.bars) drawBar(ctx, scene, bar, AXIS_PX + i * LANE_PX + (LANE_PX - BAR_PX) / 2, paint);
   });
-  for (const mark of scene.marks) drawMark(ctx, xOf(scene, mark.at_s), mark.kind, height, paint);
+  const lines = scene.marks.filter((mark) => mark.kind === "checkpoint").length <= LINES_MAX;
+  for (const mark of scene.marks) {
+    const foot = lines || mark.kind === "recovery" ? height : AXIS_PX;
+    drawMark(ctx, xOf(scene, mark.at_s), mark.kind, foot, paint);
+  }
 }
 
 function palette() {
