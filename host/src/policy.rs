@@ -23,7 +23,6 @@ pub(crate) struct RunPolicy(Arc<Mutex<Inner>>);
 
 struct Inner {
     controller: Controller,
-    subjects: BTreeMap<(bool, String), SubjectId>,
     /// For each task, who reads its output and how often.
     readers: BTreeMap<String, Vec<Reader>>,
     /// Seconds of the run before this process.
@@ -93,7 +92,6 @@ impl RunPolicy {
         let known = remembered.and_then(learned::read);
         let mut inner = Inner {
             controller: Controller::new(config(&pipeline.checkpoint, probe), known),
-            subjects: BTreeMap::new(),
             readers: readers(pipeline),
             before_s: history.last().map_or(0.0, |event| event.at_s),
             host_counted: false,
@@ -115,18 +113,10 @@ impl RunPolicy {
 
 impl Inner {
     fn subject(&mut self, of: Subject<'_>) -> SubjectId {
-        let (actor, name) = match of {
-            Subject::Actor(name) => (true, name),
-            Subject::Task(name) => (false, name),
-        };
-        let key = (actor, name.to_owned());
-        if let Some(id) = self.subjects.get(&key) {
-            return *id;
+        match of {
+            Subject::Actor(name) => self.controller.subject(name, SubjectKind::State),
+            Subject::Task(name) => self.controller.subject(name, SubjectKind::Output),
         }
-        let kind = if actor { SubjectKind::State } else { SubjectKind::Output };
-        let id = self.controller.subject(name, kind);
-        self.subjects.insert(key, id);
-        id
     }
 
     fn unit_s(&mut self, actor: bool, name: &str) -> Option<f64> {

@@ -5,10 +5,11 @@
 
 mod common;
 
+use std::fs::File;
+use std::io::Write as _;
 use std::process::{Child, Command, Stdio};
 
 use common::{Mobula, tiny_args};
-use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value as Json, json};
 
 /// A run in another process that goes on for long.
@@ -50,12 +51,17 @@ fn a_run_of_another_process_is_stopped_and_can_be_taken_up() {
 fn a_process_that_does_not_answer_is_named_with_what_to_do() {
     let mobula = Mobula::new();
     let mut child = under_way(&mobula);
-    let pid = Pid::from_child(&child);
-    kill_process(pid, Signal::STOP).unwrap();
-    let silent = mobula.run(&["runs", "cancel", "last", "--wait", "0.3"]);
+    let shown = mobula.run(&["runs", "show", "last", "--json"]).json();
+    let run = shown["run"].as_str().unwrap();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    // This process has the run now, and listens to nobody.
+    let lock = File::open(mobula.home.path().join("locks").join(run)).unwrap();
+    lock.lock().unwrap();
+    let silent = mobula.run(&["runs", "cancel", run, "--wait", "0.3"]);
     silent.refused(1, &["belongs to another process", "fuser", "mobula runs resume r-"]);
-    kill_process(pid, Signal::CONT).unwrap();
-    assert_eq!(child.wait().unwrap().code(), Some(130), "it heard when it went on");
+    drop(lock);
+    mobula.run(&["runs", "cancel", run]).refused(2, &["interrupted", "nothing to cancel"]);
 }
 
 #[test]
@@ -98,7 +104,10 @@ fn shells_complete_nouns_and_verbs() {
     let ask = "\nCOMP_WORDS=(mobula runs ca); COMP_CWORD=2; _mobula mobula ca runs; \
         echo \"${COMPREPLY[@]}\"";
     let mut bash = Command::new("bash");
-    let said = bash.args(["--norc", "-c", &(script + ask)]).output().unwrap();
+    bash.args(["--norc", "-s"]).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut bash = bash.spawn().unwrap();
+    bash.stdin.take().unwrap().write_all((script + ask + "\n").as_bytes()).unwrap();
+    let said = bash.wait_with_output().unwrap();
     assert_eq!(String::from_utf8_lossy(&said.stdout).trim(), "cancel", "{said:?}");
     mobula.run(&["completions", "ksh"]).refused(2, &["ksh"]);
 }

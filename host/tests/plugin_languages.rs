@@ -51,7 +51,8 @@ fn subsets_are_the_same_in_every_language_bit_for_bit() {
     ];
     for (seed, args) in cases {
         let take = |plugin: &str| {
-            let out = here.join(plugin);
+            // Not a folder that is called like the plugin: that would be taken for its project.
+            let out = here.join("out").join(plugin);
             let out_text = out.display().to_string();
             let run = [
                 "plugin",
@@ -75,7 +76,10 @@ fn subsets_are_the_same_in_every_language_bit_for_bit() {
         };
         let rust = take(RUST);
         assert!(rust.0.is_some() || rust.1.is_some());
-        for other in there() {
+        // The JavaScript toolchain hands a 64-bit number over as a double where its sign bit is not set
+        // (guest-sdk/REFERENCE.md): what the stage's seed is to such a plugin is rounded above 2^53.
+        let rounded = seed == "9007199254740993";
+        for other in there().into_iter().filter(|other| !(rounded && *other == "subset-js")) {
             assert!(take(other) == rust, "{other} differs from {RUST} with {args} and seed {seed}");
         }
     }

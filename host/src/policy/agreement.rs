@@ -67,7 +67,6 @@ impl Desk {
         let (controller, _) = controller_at_start(job, config, seed);
         let inner = Inner {
             controller,
-            subjects: BTreeMap::new(),
             readers: BTreeMap::new(),
             before_s: 0.0,
             host_counted: false,

@@ -4,7 +4,7 @@ use std::process::Command;
 
 use anyhow::Result;
 
-use crate::run::{run, say};
+use crate::run::{found, install, run, say};
 
 const TARGET: &str = "aarch64-unknown-linux-gnu";
 const LINKER: &str = "aarch64-linux-gnu-gcc";
@@ -18,7 +18,7 @@ const CASES: &str = "16";
 /// said how to get them.
 pub(crate) fn tests() -> Result<Option<Command>> {
     let ready = found(LINKER) && found(EMULATOR);
-    if !ready && !install() {
+    if !ready && !install(&PACKAGES) {
         say(&format!(
             "NEON is not tested: `apt-get install {}` brings linker and emulator",
             PACKAGES.join(" ")
@@ -36,18 +36,4 @@ pub(crate) fn tests() -> Result<Option<Command>> {
         )
         .env("PROPTEST_CASES", CASES);
     Ok(Some(tests))
-}
-
-fn found(program: &str) -> bool {
-    Command::new(program).arg("--version").output().is_ok()
-}
-
-/// Debian's packages, where this is Debian and we may.
-fn install() -> bool {
-    let mut args = vec!["install", "-y", "--no-install-recommends"];
-    args.extend(PACKAGES);
-    let install = || run("apt-get", &args).is_ok();
-    let user = Command::new("id").arg("-u").output();
-    let root = user.is_ok_and(|user| user.stdout.trim_ascii() == b"0");
-    found("apt-get") && root && (install() || (run("apt-get", &["update"]).is_ok() && install()))
 }

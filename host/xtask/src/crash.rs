@@ -3,6 +3,7 @@
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Command, Stdio};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, Result, bail};
 
@@ -19,6 +20,8 @@ const RELEASE: [(&str, &str); 5] = [
     ("MOBULA_CRASH_RUNS", "500"),
     ("MOBULA_CRASH_CROWD_S", "3600"),
 ];
+/// What repeats a run. In `cargo xtask test` it is always the same.
+const SEED: &str = "MOBULA_CRASH_SEED";
 /// The start of a line that the tests print for the table.
 const MARK: &str = "crash-test | ";
 
@@ -49,6 +52,10 @@ fn suite(package: &str, release: bool, rows: &mut Vec<[String; 3]>) -> Result<bo
     tests.args(["--", "--nocapture", "--test-threads=1"]);
     if release {
         tests.envs(RELEASE);
+    }
+    if std::env::var_os(SEED).is_none() {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH)?;
+        tests.env(SEED, (now.as_nanos() % 1_000_000).to_string());
     }
     say(&format!("+ {tests:?}"));
     let mut child = tests.stdout(Stdio::null()).stderr(Stdio::piped()).spawn()?;

@@ -3,12 +3,13 @@
 use anyhow::Result;
 
 use crate::run::{cargo, run, say, setup, target};
-use crate::{plugins, test};
+use crate::{plugins, test, web};
 
 pub(crate) fn demo() -> Result<()> {
     setup()?;
     test::guard()?;
     plugins::build()?;
+    web::build()?;
     cargo(&["build", "--release", "-p", "mobula"])?;
     let target = target()?;
     let path = |part: &str| target.join(part).display().to_string();

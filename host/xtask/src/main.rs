@@ -12,6 +12,7 @@ mod plugins;
 mod run;
 mod stopwatch;
 mod test;
+mod web;
 
 use anyhow::{Result, bail};
 
@@ -32,6 +33,7 @@ fn main() -> Result<()> {
         ["plugins"] => {
             run::setup()?;
             plugins::build()?;
+            web::build()?;
             cargo(&["build", "--release", "-p", "mobula"])?;
             languages::build()
         }

@@ -1,6 +1,6 @@
 //! Starts programs, and finds the folders that they write to.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, Result, bail};
@@ -20,16 +20,36 @@ pub(crate) fn cargo(args: &[&str]) -> Result<()> {
 
 /// Runs a program to its end; fails as it fails.
 pub(crate) fn run(program: &str, args: &[&str]) -> Result<()> {
+    run_in(Path::new("."), program, args)
+}
+
+/// The same in another folder.
+pub(crate) fn run_in(folder: &Path, program: &str, args: &[&str]) -> Result<()> {
     let line = format!("{program} {}", args.join(" "));
     say(&format!("+ {line}"));
     let status = Command::new(program)
         .args(args)
+        .current_dir(folder)
         .status()
         .with_context(|| format!("cannot start `{line}`: is {program} installed?"))?;
     if !status.success() {
         bail!("`{line}` failed ({status})");
     }
     Ok(())
+}
+
+/// Whether a program can be started.
+pub(crate) fn found(program: &str) -> bool {
+    Command::new(program).arg("--version").output().is_ok()
+}
+
+/// Debian's packages, where this is Debian and we may; gives whether they are there now.
+pub(crate) fn install(packages: &[&str]) -> bool {
+    let args = [&["install", "-y", "--no-install-recommends"], packages].concat();
+    let install = || run("apt-get", &args).is_ok();
+    let user = Command::new("id").arg("-u").output();
+    let root = user.is_ok_and(|user| user.stdout.trim_ascii() == b"0");
+    found("apt-get") && root && (install() || (run("apt-get", &["update"]).is_ok() && install()))
 }
 
 /// Cargo's target folder.

@@ -7,13 +7,14 @@ use std::process::{Command, Stdio};
 use anyhow::{Context as _, Result, bail};
 
 use crate::run::{cargo, say, setup};
-use crate::{arm, languages, plugins};
+use crate::{arm, languages, plugins, web};
 
 pub(crate) fn test() -> Result<()> {
     setup()?;
     guard()?;
     cargo(&["fmt", "--all", "--check"])?;
     plugins::build()?;
+    let in_browser = web::tests()?;
     // One profile for everything: the sandbox's dependencies are built once.
     cargo(&["clippy", "--release", "--workspace", "--all-targets", "--", "-D", "warnings"])?;
     let tests = ["test", "--release", "--workspace"];
@@ -21,7 +22,7 @@ pub(crate) fn test() -> Result<()> {
     languages::build()?;
     let mut here = Command::new("cargo");
     here.args(tests).arg("--no-fail-fast");
-    count([Some(here), arm::tests()?].into_iter().flatten())
+    count([Some(here), arm::tests()?].into_iter().flatten().chain(in_browser))
 }
 
 /// Runs the suites, shows what they print, and ends with how many tests there were of all together.
@@ -35,6 +36,9 @@ fn count(suites: impl IntoIterator<Item = Command>) -> Result<()> {
             if let Some(result) = line.strip_prefix("test result: ") {
                 passed += number_before(result, " passed");
                 failed += number_before(result, " failed");
+            } else if let Some((good, bad)) = web::counted(&line) {
+                passed += good;
+                failed += bad;
             }
             writeln!(std::io::stdout(), "{line}")?;
         }

@@ -2,9 +2,9 @@
 //!
 //! Version 1 kept the chunks of each checkpoint in a table of its own, `chunk(checkpoint, number, content)`,
 //! in pages of 4096 bytes. Version 2 keeps equal chunks once, with a hash each, and knows roots, sums, pins,
-//! metrics, imported checkpoints and what controllers learned. Version 3 has tenants, their tokens and
-//! mounts, the audit log, and which runs a server performs. A program refuses a database of a later version.
-//! `tests/golden` has a database of version 1.
+//! metrics, imported checkpoints and what controllers learned. Version 3 counts the events of a run, and has
+//! tenants, their tokens and mounts, the audit log, and which runs a server performs. A program refuses a
+//! database of a later version. `tests/golden` has a database of each earlier one.
 
 use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 
@@ -31,7 +31,8 @@ CREATE TABLE run (
     started_ms INTEGER NOT NULL,
     wall_s REAL NOT NULL DEFAULT 0,
     error TEXT,
-    sum INTEGER                     -- of id and spec; NULL in what version 1 wrote
+    sum INTEGER,                    -- of id and spec; NULL in what version 1 wrote
+    events INTEGER NOT NULL DEFAULT 0   -- how many it has: whether all are there
 ) STRICT;
 CREATE TABLE event (
     run TEXT NOT NULL REFERENCES run(id) ON DELETE CASCADE,
@@ -149,13 +150,15 @@ pub(crate) fn migrate(store: &Store, mut db: Connection) -> Result<Connection, S
         let changes = Transaction::new_unchecked(db, TransactionBehavior::Immediate)?;
         // Another process may have been faster.
         let found: i64 = pragma(&changes, "user_version")?;
-        if found == VERSION {
-            return Ok(false);
-        }
         match found {
             0 => found_new(store, &changes)?,
-            1 => from_1(&changes)?,
-            _ => {}
+            1 => from_1(&changes).and_then(|()| from_2(&changes))?,
+            2 => from_2(&changes)?,
+            _ => {
+                drop(changes);
+                db.pragma_update(None, "foreign_keys", true)?;
+                return Ok(false);
+            }
         }
         changes.execute_batch(SERVER_TABLES)?;
         changes.pragma_update(None, "application_id", APPLICATION)?;
@@ -282,6 +285,15 @@ fn from_1(db: &Connection) -> Result<(), Trouble> {
     drop(found);
     drop(query);
     Ok(db.execute_batch("DROP TABLE old_chunk; DROP TABLE old_checkpoint;")?)
+}
+
+/// The events of each run are counted.
+fn from_2(db: &Connection) -> Result<(), Trouble> {
+    Ok(db.execute_batch(
+        "ALTER TABLE run ADD COLUMN events INTEGER NOT NULL DEFAULT 0;
+         UPDATE run SET events =
+            (SELECT COALESCE(MAX(number), 0) FROM event WHERE event.run = run.id);",
+    )?)
 }
 
 /// The chunks of a checkpoint of version 1, in the new table: their names, and their hashes.

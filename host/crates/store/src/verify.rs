@@ -112,12 +112,7 @@ impl Store {
             match history {
                 Err(e @ StoreError::Unreadable { .. }) => found.faults.push(e.to_string()),
                 Err(e) => return Err(e),
-                Ok(events) => {
-                    let whole = (1..).zip(&events).all(|(number, (found, _))| number == *found);
-                    if !whole {
-                        found.faults.push(format!("run {}: events are missing", run.run));
-                    }
-                }
+                Ok(_) => {}
             }
         }
         for plugin in self.plugins()? {

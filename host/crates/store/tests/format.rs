@@ -19,6 +19,9 @@ fn golden(home: &Path) -> RunId {
     RunId::new(1_000, 1)
 }
 
+/// `user_version` of what the program writes now.
+const VERSION: i64 = 3;
+
 fn pragma(home: &Path, name: &str) -> i64 {
     let db = rusqlite::Connection::open(home.join("mobula.db")).unwrap();
     db.query_row(&format!("PRAGMA {name}"), [], |row| row.get(0)).unwrap()
@@ -49,7 +52,34 @@ fn a_database_of_version_1_is_upgraded_with_all_that_was_good_in_it() {
     drop(store);
     assert_eq!(pragma(home.path(), "page_size"), 65_536);
     assert_eq!(pragma(home.path(), "auto_vacuum"), 2);
-    assert_eq!(pragma(home.path(), "user_version"), 3);
+    assert_eq!(pragma(home.path(), "user_version"), VERSION);
+}
+
+#[test]
+fn a_database_of_version_2_is_upgraded_and_its_events_are_counted() {
+    let home = tempfile::tempdir().unwrap();
+    let db = rusqlite::Connection::open(home.path().join("mobula.db")).unwrap();
+    db.execute_batch(include_str!("golden/v2.sql")).unwrap();
+    drop(db);
+    let store = Store::open(home.path()).unwrap();
+    let (run, other) = (RunId::new(1, 1), RunId::new(2, 1));
+    assert!(store.verify(None).unwrap().is_good());
+    assert_eq!(store.checkpoints(None).unwrap().len(), 4);
+    for number in 1..=3 {
+        let bytes = pattern(1000 * usize::try_from(number).unwrap(), number);
+        assert_eq!(store.load_checkpoint(&CheckpointId::new(&run, number)).unwrap(), bytes);
+    }
+    assert_eq!(store.learned_of("p", "a").unwrap().unwrap().body, "{\"x\":1}");
+    let events = store.events(&run, 0).unwrap();
+    assert_eq!((events.len(), store.events(&other, 0).unwrap().len()), (3, 0));
+    assert!(
+        store.tenants().unwrap().is_empty(),
+        "it has the server's tables, with nothing in them"
+    );
+    store.append(&run, &[events[0].1.clone()]).unwrap();
+    assert_eq!(store.events(&run, 3).unwrap()[0].0, 4);
+    drop(store);
+    assert_eq!(pragma(home.path(), "user_version"), VERSION);
 }
 
 #[test]
@@ -253,6 +283,27 @@ fn changed_events_and_pipelines_are_not_believed() {
     db.execute("UPDATE run SET spec = replace(spec, '\"p\"', '\"q\"')", []).unwrap();
     assert!(matches!(store.run_pipeline(&other), Err(StoreError::Unreadable { .. })));
     assert!(store.verify(None).unwrap().faults.iter().any(|fault| fault.contains("pipeline")));
+}
+
+#[test]
+fn events_that_are_gone_are_missed_wherever_they_were() {
+    let losses = ["number = 1", "number = 2", "number = 4", "number > 2", "number > 0"];
+    for loss in losses {
+        let home = tempfile::tempdir().unwrap();
+        let run = golden(home.path());
+        let store = Store::open(home.path()).unwrap();
+        let event = store.events(&run, 0).unwrap().remove(0).1;
+        store.append(&run, &[event.clone(), event.clone(), event.clone()]).unwrap();
+        let db = rusqlite::Connection::open(home.path().join("mobula.db")).unwrap();
+        assert!(db.execute(&format!("DELETE FROM event WHERE {loss}"), []).unwrap() > 0);
+        let error = store.events(&run, 0).unwrap_err().to_string();
+        assert!(error.contains("is gone, one of 4"), "{loss}: {error}");
+        assert!(store.verify(None).unwrap().faults.iter().any(|fault| fault.contains("is gone")));
+        // What comes later is not taken for what is gone.
+        store.append(&run, &[event]).unwrap();
+        assert_eq!(store.events(&run, 4).unwrap()[0].0, 5, "{loss}");
+        assert!(store.events(&run, 0).is_err(), "{loss}");
+    }
 }
 
 #[test]
