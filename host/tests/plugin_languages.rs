@@ -88,7 +88,8 @@ fn subsets_are_the_same_in_every_language_bit_for_bit() {
         let run = [&["plugin", "run", plugin, "subset"][..], &wrong].concat();
         author.run(here, &run).refused(1, &["size 601 of only 600 rows", "(invalid)"]);
     }
-    let rounded = ["--input", "images=in.safetensors", "--args", r#"{"size":1,"seed":9007199254740993}"#];
+    let rounded =
+        ["--input", "images=in.safetensors", "--args", r#"{"size":1,"seed":9007199254740993}"#];
     for plugin in there().into_iter().filter(|plugin| *plugin == "subset-js") {
         let run = [&["plugin", "run", plugin, "subset"][..], &rounded].concat();
         author.run(here, &run).refused(1, &["args.seed", "beyond 2^53", "take it as a string"]);

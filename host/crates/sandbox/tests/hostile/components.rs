@@ -55,7 +55,8 @@ fn asks_for_the_seed(wit: &str, imports: &str, wrong: &str) {
 
 #[test]
 fn the_seed_comes_whole_and_in_halves() {
-    let halves = r#"(import "mobula:plugin/context@0.1.0" "seed-halves" (func $halves (param i32)))"#;
+    let halves =
+        r#"(import "mobula:plugin/context@0.1.0" "seed-halves" (func $halves (param i32)))"#;
     // What was handed over is put together again: high in the first word, low in the second.
     let asked = "(call $halves (i32.const 2048))";
     let high = "(i64.shl (i64.load32_u (i32.const 2048)) (i64.const 32))";
