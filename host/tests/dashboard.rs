@@ -18,7 +18,9 @@ fn ready() -> bool {
     let missing = match () {
         () if !Path::new(WEB).join("dist/index.html").is_file() => "web/dist",
         () if !Path::new(WEB).join("node_modules/@playwright/test").is_dir() => "web/node_modules",
-        () if std::env::var_os("CHROMIUM").is_none() && !Path::new("/usr/bin/chromium").exists() => {
+        () if std::env::var_os("CHROMIUM").is_none()
+            && !Path::new("/usr/bin/chromium").exists() =>
+        {
             "a Chromium"
         }
         () => return true,

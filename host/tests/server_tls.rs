@@ -1,5 +1,5 @@
-//! Encrypted connections: a server with a certificate of its own, and who believes it. `tests/tls` has two, for
-//! `localhost` and for a hundred years, with keys that protect nothing.
+//! Encrypted connections: a server with a certificate of its own, and who believes it. `tests/tls` has two,
+//! for `localhost` and for a hundred years, with keys that protect nothing.
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
@@ -81,4 +81,36 @@ fn a_server_does_not_start_with_files_that_are_no_certificate_and_key() {
         let ended = mobula.run(&line);
         ended.refused(2, &[if key.ends_with("own.pem") { &key } else { &certificate }]);
     }
+}
+
+/// What the doctor says of the server, and whether it is content.
+fn doctor(mobula: &Mobula, settings: &str) -> (bool, String) {
+    std::fs::write(mobula.home.path().join("serve.toml"), settings).unwrap();
+    let mut asked = mobula.command(&["doctor", "--json"]);
+    asked.env_remove("MOBULA_LISTEN").env_remove("MOBULA_HOSTS").env_remove("MOBULA_CONFIG");
+    let found = common::Ended::from_output(&asked.output().unwrap()).json();
+    let checks = found["checks"].as_array().unwrap();
+    let server = checks.iter().find(|check| check["name"] == "server").unwrap();
+    (server["ok"].as_bool().unwrap(), server["text"].as_str().unwrap().to_owned())
+}
+
+#[test]
+fn the_doctor_knows_settings_that_cannot_work_or_are_careless() {
+    let mobula = Mobula::new();
+    let tls = format!("certificate = \"{FILES}/own.pem\"\nkey = \"{FILES}/own.key\"\n");
+    let says = |settings: &str, content: bool, words: &str| {
+        let (ok, text) = doctor(&mobula, settings);
+        assert!(ok == content && text.contains(words), "{settings}: {ok} {text}");
+    };
+    says("listen = \"127.0.0.1:0\"", true, "could listen");
+    says("lisen = 1", false, "serve.toml");
+    says("listen = \"0.0.0.0:0\"", false, "plain text");
+    says(&format!("{tls}listen = \"0.0.0.0:0\""), false, "hosts names none");
+    says(&format!("{tls}listen = \"0.0.0.0:0\"\nhosts = [\"m.example\"]"), true, "could listen");
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap();
+    says(&format!("listen = \"{address}\""), false, &format!("cannot listen at {address}"));
+    std::fs::remove_file(mobula.home.path().join("serve.toml")).unwrap();
+    let server = Server::over(mobula);
+    assert!(doctor(&server.mobula, "").1.contains("one is over"));
 }

@@ -13,7 +13,7 @@ use crate::home;
 use crate::output::{Output, to_stdout};
 use crate::serve::HostHouse;
 use crate::serve::args::ServeArgs;
-use crate::serve::settings::{DOCUMENTED, Settings};
+use crate::serve::settings::{DOCUMENTED, LOCK, Settings};
 use crate::signals;
 
 pub(crate) fn perform(
@@ -74,9 +74,9 @@ pub(crate) fn perform(
 
 /// Two servers over one home would both take up what an earlier one left.
 fn alone(home: &Path) -> anyhow::Result<std::fs::File> {
-    let folder = home.join("locks");
-    std::fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
-    let path = folder.join("serve");
+    let path = home.join(LOCK);
+    let folder = path.parent().expect("it is in a folder");
+    std::fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
     let open = std::fs::File::options().create(true).append(true).open(&path);
     let file = open.with_context(|| path.display().to_string())?;
     file.try_lock().map_err(|_| {

@@ -1,11 +1,12 @@
 //! Settings of `mobula serve`: what the command line or the environment says comes before a file, and that
 //! before the defaults in `serve.toml`, which documents every key.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use mobula_server::TlsFiles;
+use clap::Parser;
+use mobula_server::{Tls, TlsFiles};
 use serde::Deserialize;
 
 use super::args::ServeArgs;
@@ -16,6 +17,8 @@ use crate::exit::{Ended, Exit};
 pub(crate) const DOCUMENTED: &str = include_str!("serve.toml");
 /// The file in the home folder, read where there is one.
 const FILE: &str = "serve.toml";
+/// What a server holds locked in its home folder: two would both take up what an earlier one left.
+pub(crate) const LOCK: &str = "locks/serve";
 const GRACE_S_MAX: f64 = 3600.0;
 
 /// What a file says.
@@ -81,6 +84,48 @@ impl Settings {
     }
 }
 
+/// The command line without a word on it, so that the environment and the file say what holds.
+#[derive(Debug, Parser)]
+struct Line {
+    #[command(flatten)]
+    args: ServeArgs,
+}
+
+/// Whether a server over this home could be started, or is there already.
+///
+/// # Errors
+/// What would be in its way, or is careless.
+pub(crate) fn state(home: &Path) -> Result<String, String> {
+    let line = Line::try_parse_from(["serve"]).map_err(|e| e.to_string().trim_end().to_owned())?;
+    let settings = Settings::of(&line.args, home).map_err(|e| e.to_string())?;
+    let Settings { listen, tls, https, hosts, .. } = settings;
+    let encrypted = https || tls.is_some();
+    tls.map(Tls::read).transpose().map_err(|e| e.to_string())?;
+    if !listen.ip().is_loopback() {
+        if !encrypted {
+            return Err(format!(
+                "listens at {listen} for other machines in plain text: say certificate and key, or https behind a proxy"
+            ));
+        }
+        if hosts.is_empty() {
+            return Err(format!("listens at {listen} for other machines, but hosts names none"));
+        }
+    }
+    if is_served(home) {
+        return Ok(format!("one is over {}", home.display()));
+    }
+    match TcpListener::bind(listen) {
+        Ok(_) => Ok(format!("could listen at {listen}: `mobula serve`")),
+        Err(e) => Err(format!("cannot listen at {listen}: {e}")),
+    }
+}
+
+/// Whether another process serves this home.
+fn is_served(home: &Path) -> bool {
+    let file = std::fs::File::open(home.join(LOCK));
+    file.is_ok_and(|file| matches!(file.try_lock(), Err(std::fs::TryLockError::WouldBlock)))
+}
+
 fn read(file: &Path) -> anyhow::Result<Said> {
     let wrong = |why: &dyn std::fmt::Display| {
         let why = why.to_string();
@@ -101,15 +146,7 @@ fn read(file: &Path) -> anyhow::Result<Said> {
 
 #[cfg(test)]
 mod tests {
-    use clap::Parser as _;
-
     use super::*;
-
-    #[derive(clap::Parser)]
-    struct Line {
-        #[command(flatten)]
-        args: ServeArgs,
-    }
 
     fn settings(line: &[&str], home: &Path) -> anyhow::Result<Settings> {
         let line = Line::parse_from([&["serve"], line].concat());

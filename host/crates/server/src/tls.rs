@@ -44,7 +44,8 @@ impl Tls {
     /// # Errors
     /// One cannot be read, holds no PEM of its kind, or they do not belong together; the message names it.
     pub fn read(files: TlsFiles) -> io::Result<Self> {
-        let current = Current { of: changed(&files)?, config: load(&files)?, looked: Instant::now() };
+        let current =
+            Current { of: changed(&files)?, config: load(&files)?, looked: Instant::now() };
         Ok(Self { files, current: Mutex::new(current) })
     }
 
