@@ -29,7 +29,11 @@ export const context = {
   progress: (done, total) => ours(() => host.progress(whole(done), total === undefined ? undefined : whole(total))),
   metric: (name, step, value) => host.metric(name, whole(step), value),
   /** The seed of this stage in this run, as a BigInt of 64 bits. */
-  seed: () => BigInt.asUintN(64, BigInt(host.seed())),
+  seed: () => {
+    // A u64 would come as a double. Half of one comes exactly, though QuickJS's top bit is a sign.
+    const [high, low] = host.seedHalves().map((half) => BigInt(half >>> 0));
+    return (high << 32n) | low;
+  },
   cancelled: () => host.cancelled(),
 };
 
@@ -261,6 +265,10 @@ function check(place, schemas, text) {
     const wrong = (why) => invalid(`${place}: args.${name}: ${why}`);
     const types = [schema.type ?? []].flat();
     if (types.length && !types.some((type) => TYPES[type](value))) throw wrong(`${JSON.stringify(value)} is no ${types.join(" or ")}`);
+    // JSON.parse has rounded it already: another number than the one that was given, and nobody would know.
+    if (types.includes("integer") && Number.isInteger(value) && !Number.isSafeInteger(value)) {
+      throw wrong(`${value} is beyond 2^53, where JavaScript rounds whole numbers: take it as a string`);
+    }
     if (typeof value === "number" && value < schema.minimum) throw wrong(`${value} is below ${schema.minimum}`);
     if (typeof value === "number" && value > schema.maximum) throw wrong(`${value} is above ${schema.maximum}`);
     if (schema.enum && !schema.enum.includes(value)) throw wrong(`\`${value}\` is none of ${schema.enum.join(", ")}`);

@@ -199,5 +199,48 @@ fn names_folders_and_toolchains_that_will_not_do_are_named() {
         .refused(1, &["python3 -m venv", "pip install --quiet componentize-py==", "--install"]);
     fs::rename(folder.join("plugin.py"), folder.join("Cargo.toml")).unwrap();
     bare(&[]).refused(1, &["cargo, which is not there"]);
-    bare(&["cargo", "rustc"]).refused(1, &["`rustup target add wasm32-wasip2` installs it"]);
+    bare(&["cargo", "rustc"]).refused(1, &["wasm32-wasip2, which is not there", "with rustup"]);
+    bare(&["rustup"]).refused(1, &["`rustup target add wasm32-wasip2` installs it"]);
+}
+
+#[test]
+fn the_doctor_says_for_each_language_whether_its_plugins_can_be_built_and_what_is_to_be_done() {
+    let author = Author::new();
+    let path = author.folder.path().join("path");
+    let own = author.folder.path().join("toolchains");
+    let link = |to: &str, at: std::path::PathBuf| {
+        fs::create_dir_all(at.parent().unwrap()).unwrap();
+        let _ = fs::remove_file(&at);
+        std::os::unix::fs::symlink(to, at).unwrap();
+    };
+    // The text of a check, and whether it found what it looks for.
+    let check = |name: &str| {
+        let mut command = author.command(author.folder.path(), &["doctor", "--json"]);
+        command.env("PATH", &path).env("MOBULA_TOOLCHAINS", &own);
+        let document = common::Ended::from_output(&command.output().unwrap()).json();
+        assert_eq!(document["healthy"], true, "runs need no toolchain: {document:#}");
+        let checks = document["checks"].as_array().unwrap();
+        let found = checks.iter().find(|check| check["name"] == name).unwrap();
+        (found["ok"].as_bool().unwrap(), found["text"].as_str().unwrap().to_owned())
+    };
+    let lacks = |name: &str, parts: &[&str]| {
+        let (ok, text) = check(name);
+        assert!(!ok && parts.iter().all(|part| text.contains(part)), "{name}: {text}");
+    };
+    lacks("guest target", &["cargo, which is not there", "install Rust with rustup"]);
+    lacks("componentize-py", &["Python 3.10", "install python3"]);
+    lacks("componentize-qjs", &["Node 18 or later with npm", "install nodejs"]);
+    for starter in ["cargo", "rustc", "rustup", "python3", "npm"] {
+        link("/bin/true", path.join(starter));
+    }
+    lacks("guest target", &["`rustup target add wasm32-wasip2` installs it"]);
+    lacks("componentize-py", &["pip install --quiet componentize-py==", "build --install"]);
+    lacks("componentize-qjs", &["`npm install --prefix", "build --install"]);
+    let [python, js] = ["python/bin/componentize-py", "js/node_modules/.bin/componentize-qjs"];
+    for (name, tool) in [("componentize-py", python), ("componentize-qjs", js)] {
+        link("/bin/false", own.join(tool));
+        lacks(name, &["does not start", &format!("remove {}", own.display())]);
+        link("/bin/true", own.join(tool));
+        assert_eq!(check(name), (true, own.join(tool).display().to_string()));
+    }
 }

@@ -5,6 +5,7 @@ use std::process::Command;
 
 use serde_json::json;
 
+use super::plugin::{Language, toolchain};
 use crate::exit::{Ended, Exit};
 use crate::home;
 use crate::output::Output;
@@ -34,6 +35,11 @@ pub(crate) fn perform(home: Option<PathBuf>, output: Output) -> anyhow::Result<(
         }
     });
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let built = |name, language| Finding {
+        name,
+        needed: false,
+        state: toolchain::state(language, &folder),
+    };
     let findings = [
         Finding {
             name: "processor",
@@ -43,7 +49,9 @@ pub(crate) fn perform(home: Option<PathBuf>, output: Output) -> anyhow::Result<(
         Finding { name: "database", needed: true, state: database },
         Finding { name: "plugins", needed: false, state: plugins },
         Finding { name: "cargo", needed: false, state: version("cargo", "https://rustup.rs") },
-        Finding { name: "guest target", needed: false, state: guest_target() },
+        built("guest target", Language::Rust),
+        built("componentize-py", Language::Python),
+        built("componentize-qjs", Language::JavaScript),
     ];
     let healthy = findings.iter().all(|finding| !finding.needed || finding.state.is_ok());
     let checks: Vec<_> = findings
@@ -56,8 +64,8 @@ pub(crate) fn perform(home: Option<PathBuf>, output: Output) -> anyhow::Result<(
     let document = json!({ "$type": "doctor", "healthy": healthy, "checks": checks });
     output.result(&document, || {
         let lines = findings.iter().map(|finding| match &finding.state {
-            Ok(text) => format!("✓ {:<13} {text}", finding.name),
-            Err(why) => format!("✗ {:<13} {why}", finding.name),
+            Ok(text) => format!("✓ {:<16} {text}", finding.name),
+            Err(why) => format!("✗ {:<16} {why}", finding.name),
         });
         lines.collect::<Vec<_>>().join("\n")
     })?;
@@ -78,17 +86,5 @@ fn version(program: &str, hint: &str) -> Result<String, String> {
             Ok(String::from_utf8_lossy(&found.stdout).trim().to_owned())
         }
         _ => Err(format!("not found, needed only to build plugins: {hint}")),
-    }
-}
-
-fn guest_target() -> Result<String, String> {
-    let sysroot = Command::new("rustc").args(["--print", "sysroot"]).output();
-    let there = sysroot.is_ok_and(|found| {
-        let root = String::from_utf8_lossy(&found.stdout).trim().to_owned();
-        PathBuf::from(root).join("lib/rustlib/wasm32-wasip2").is_dir()
-    });
-    match there {
-        true => Ok("wasm32-wasip2 is installed".to_owned()),
-        false => Err("missing: `rustup target add wasm32-wasip2`".to_owned()),
     }
 }

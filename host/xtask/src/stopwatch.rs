@@ -43,12 +43,12 @@ pub(crate) fn bench() -> Result<()> {
         out,
         "{:<8} {} {:>8} {:>9}",
         "seconds",
-        STEPS.map(|s| format!("{s:>11}")).concat(),
+        STEPS.map(|s| format!("{s:>13}")).concat(),
         "all",
         "KiB"
     )?;
     for (lang, seconds, all, size) in rows {
-        let cells: String = seconds.iter().map(|s| format!("{s:>11.2}")).collect();
+        let cells: String = seconds.iter().map(|s| format!("{s:>13.2}")).collect();
         writeln!(out, "{lang:<8} {cells} {all:>8.1} {:>9}", size >> 10)?;
     }
     Ok(())

@@ -46,6 +46,11 @@ impl context::Host for State {
         Ok(self.context.seed())
     }
 
+    fn seed_halves(&mut self) -> wasmtime::Result<(u32, u32)> {
+        let seed = self.context.seed();
+        Ok(((seed >> 32) as u32, seed as u32))
+    }
+
     fn cancelled(&mut self) -> wasmtime::Result<bool> {
         Ok(self.context.cancelled())
     }

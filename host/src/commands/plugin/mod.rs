@@ -13,7 +13,7 @@ mod run;
 mod sdk;
 mod shelf;
 mod test;
-mod toolchain;
+pub(crate) mod toolchain;
 mod values;
 
 use std::path::{Path, PathBuf};
@@ -22,7 +22,7 @@ use mobula_contract::{Manifest, TaskExport};
 use mobula_sandbox::Plugin;
 use serde_json::{Value as Json, json};
 
-pub(crate) use args::PluginCommand;
+pub(crate) use args::{Language, PluginCommand};
 pub(crate) use fixture::{Fixture, MethodCall, Spec};
 pub(crate) use shelf::needed;
 

@@ -1,5 +1,6 @@
 //! The tools that build plugins: where they are, what is missing, and the command that installs it.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -61,6 +62,37 @@ pub(crate) fn find(
     }
 }
 
+/// Whether plugins of a language can be built here: with what, or why not and what to do about it.
+pub(crate) fn state(language: Language, home: &Path) -> Result<String, String> {
+    let here = Path::new(".");
+    let Tool { program, version } = look(language, here, home).map_err(|why| why.to_string())?;
+    // A tool may be there and not start: its interpreter is gone, or was replaced.
+    let started = Command::new(&program).arg("--help").stdin(Stdio::null()).output();
+    let place = program.display();
+    let why = match started {
+        Ok(ended) if ended.status.success() => {
+            return Ok(match language {
+                Language::Rust => format!("{version} is installed"),
+                Language::Python | Language::JavaScript => place.to_string(),
+            });
+        }
+        Ok(ended) => {
+            let words = String::from_utf8_lossy(&ended.stderr).into_owned();
+            let last = words.lines().rev().find(|line| !line.trim().is_empty());
+            last.map_or_else(|| ended.status.to_string(), |line| line.trim().to_owned())
+        }
+        Err(e) => e.to_string(),
+    };
+    let own = folder(home);
+    Err(match program.starts_with(&own) {
+        true => format!(
+            "{place} does not start ({why}): remove {}, and `mobula plugin build --install` installs it anew",
+            own.display()
+        ),
+        false => format!("{place} does not start ({why}): install it anew"),
+    })
+}
+
 /// What is missing, and the commands that install it.
 struct Missing {
     what: String,
@@ -69,15 +101,22 @@ struct Missing {
 
 impl Missing {
     fn error(self) -> anyhow::Error {
+        Ended::error(Exit::Failed, self.to_string())
+    }
+}
+
+impl fmt::Display for Missing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let commands: Vec<String> = self.commands.iter().map(|words| words.join(" ")).collect();
-        let advice = match commands.is_empty() {
-            true => String::new(),
-            false => format!(
-                ": `{}` installs it, and `mobula plugin build --install` does that for you",
-                commands.join(" && ")
-            ),
-        };
-        Ended::error(Exit::Failed, format!("{}{advice}", self.what))
+        f.write_str(&self.what)?;
+        if commands.is_empty() {
+            return Ok(());
+        }
+        let commands = commands.join(" && ");
+        write!(
+            f,
+            ": `{commands}` installs it, and `mobula plugin build --install` does that for you"
+        )
     }
 }
 
@@ -148,10 +187,12 @@ fn rust() -> Result<Tool, Missing> {
     if target.is_ok_and(|target| target.is_dir()) {
         return Ok(Tool { program, version: TARGET });
     }
-    Err(Missing {
-        what: format!("Rust plugins need the target {TARGET}, which is not there"),
-        commands: vec![words(&["rustup", "target", "add", TARGET])],
-    })
+    let what = format!("Rust plugins need the target {TARGET}, which is not there");
+    if on_path("rustup").is_none() {
+        let what = format!("{what}: install Rust with rustup, which has it");
+        return Err(Missing { what, commands: Vec::new() });
+    }
+    Err(Missing { what, commands: vec![words(&["rustup", "target", "add", TARGET])] })
 }
 
 fn first(places: &[PathBuf], name: &str) -> Option<PathBuf> {

@@ -45,6 +45,34 @@ fn a_component_of_the_world_before_streams_still_loads() {
     assert!(new.imports().iter().any(|import| import == "mobula:plugin/stream@0.1.0"));
 }
 
+/// Traps when what it imports does not give the seed of these tests.
+fn asks_for_the_seed(wit: &str, imports: &str, wrong: &str) {
+    let run = format!("(if {wrong} (then unreachable))");
+    let component = raw::component_in(wit, imports, "", &run);
+    let plugin = sandbox().load(&component, "seeds.wasm").unwrap();
+    plugin.run_task("run", "{}", Object::default(), &quiet()).unwrap();
+}
+
+#[test]
+fn the_seed_comes_whole_and_in_halves() {
+    let halves =
+        r#"(import "mobula:plugin/context@0.1.0" "seed-halves" (func $halves (param i32)))"#;
+    // What was handed over is put together again: high in the first word, low in the second.
+    let asked = "(call $halves (i32.const 2048))";
+    let high = "(i64.shl (i64.load32_u (i32.const 2048)) (i64.const 32))";
+    let whole = format!("(i64.or {high} (i64.load32_u (i32.const 2052)))");
+    let wrong = format!("{asked} (i64.ne {whole} (i64.const {SEED}))");
+    let world = raw::world();
+    let load = format!("(block (result i32) {wrong})");
+    asks_for_the_seed(&world, halves, &load);
+    // A component that was built before there were halves.
+    let before: Vec<&str> = world.lines().filter(|line| !line.contains("seed-halves:")).collect();
+    let before = before.join("\n");
+    assert!(before.len() < world.len());
+    let seed = r#"(import "mobula:plugin/context@0.1.0" "seed" (func $seed (result i64)))"#;
+    asks_for_the_seed(&before, seed, &format!("(i64.ne (call $seed) (i64.const {SEED}))"));
+}
+
 #[test]
 fn too_many_functions_are_not_compiled() {
     let text = format!("(component (core module {}))", "(func)".repeat(100_000));

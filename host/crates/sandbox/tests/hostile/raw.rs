@@ -5,7 +5,7 @@ use wit_parser::Resolve;
 
 use super::*;
 
-/// The world as a core module has it. `%BEFORE%` and `%RUN%` are filled in. In its memory: a
+/// The world as a core module has it. `%IMPORTS%`, `%BEFORE%` and `%RUN%` are filled in. In its memory: a
 /// manifest at 16, its place at 8; zeros from 1024, which read as an answer are an object without fields.
 const MODULE: &str = r#"(module
   (import "mobula:plugin/context@0.1.0" "log" (func $log (param i32 i32 i32)))
@@ -16,6 +16,7 @@ const MODULE: &str = r#"(module
   (import "mobula:plugin/tensors@0.1.0" "[static]builder.create" (func $create (param i32 i32 i32 i64 i32)))
   (import "mobula:plugin/tensors@0.1.0" "[static]builder.finish" (func $finish (param i32 i32)))
   (import "mobula:plugin/tensors@0.1.0" "[resource-drop]tensor" (func $drop-tensor (param i32)))
+  %IMPORTS%
   (memory (export "memory") 2)
   (data (i32.const 8) "\10\00\00\00\22\00\00\00{\"name\":\"raw\",\"version\":\"0.1.0\"  }")
   (global $free (mut i32) (i32.const 65536))
@@ -39,11 +40,22 @@ const MODULE: &str = r#"(module
 
 /// A component whose `run` does this.
 pub(crate) fn component_of(before: &str, run: &str) -> Vec<u8> {
-    let text = MODULE.replace("%BEFORE%", before).replace("%RUN%", run);
+    component_in(&world(), "", before, run)
+}
+
+/// The world as authors have it.
+pub(crate) fn world() -> String {
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../guest-sdk/wit/plugin.wit");
+    std::fs::read_to_string(file).unwrap()
+}
+
+/// The same in this text of a world, with more imports.
+pub(crate) fn component_in(wit: &str, imports: &str, before: &str, run: &str) -> Vec<u8> {
+    let text = MODULE.replace("%IMPORTS%", imports);
+    let text = text.replace("%BEFORE%", before).replace("%RUN%", run);
     let mut module = wat::parse_str(&text).unwrap_or_else(|e| panic!("{e}\n{text}"));
     let mut resolve = Resolve::default();
-    let wit = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../guest-sdk/wit");
-    let (package, _) = resolve.push_path(wit).unwrap();
+    let package = resolve.push_str("plugin.wit", wit).unwrap();
     let world = resolve.select_world(&[package], Some("plugin")).unwrap();
     embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8).unwrap();
     ComponentEncoder::default().validate(true).module(&module).unwrap().encode().unwrap()
