@@ -3,10 +3,12 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
 use mobula_contract::Override;
 use mobula_engine::Fault;
 
 use crate::commands::plugin::PluginCommand;
+use crate::serve::args::{LoginArgs, ServeArgs, TenantCommand};
 
 /// Runs pipelines of sandboxed WebAssembly plugins and native actors, and makes them survive failure.
 #[derive(Debug, Parser)]
@@ -15,6 +17,9 @@ pub(crate) struct Cli {
     /// Folder of the history, the plugins and the compile cache.
     #[arg(long, global = true, env = "MOBULA_HOME", value_name = "DIR")]
     pub(crate) home: Option<PathBuf>,
+    /// Do it on a server instead of this machine, such as http://127.0.0.1:7878 (see `mobula login`).
+    #[arg(long, global = true, env = "MOBULA_SERVER", value_name = "URL")]
+    pub(crate) server: Option<String>,
     /// Print one JSON document instead of prose.
     #[arg(long, global = true)]
     pub(crate) json: bool,
@@ -44,10 +49,19 @@ pub(crate) enum Command {
     /// Make, fetch and look at data sets in the CIFAR-10 layout.
     #[command(subcommand)]
     Data(DataCommand),
+    /// The API and the dashboard, for a browser or a team.
+    Serve(ServeArgs),
+    /// Who shares this machine: tenants, quotas, tokens, folders.
+    #[command(subcommand)]
+    Tenant(TenantCommand),
+    /// Keep the address and a token of a server, for commands with --server.
+    Login(LoginArgs),
     /// Checkpoint policies against failures: named regimes, a file of them, or a run that was recorded.
     Simulate(SimulateArgs),
     /// What is missing on this machine, and how to get it.
     Doctor,
+    /// Completions of commands and flags, for a shell to read at its start.
+    Completions { shell: Shell },
 }
 
 #[derive(Debug, Args)]
@@ -100,7 +114,7 @@ pub(crate) struct From {
 }
 
 impl From {
-    fn parse(text: &str) -> Result<Self, String> {
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let usage = || format!("`{text}` is not ACTOR=CHECKPOINT or ACTOR=FILE");
         let (actor, place) = text.split_once('=').ok_or_else(usage)?;
         let (actor, place) = (actor.to_owned(), place.to_owned());
@@ -131,7 +145,7 @@ pub(crate) struct RunHow {
     pub(crate) keep_inputs: bool,
 }
 
-fn notice(text: &str) -> Result<f64, String> {
+pub(crate) fn notice(text: &str) -> Result<f64, String> {
     let seconds: Option<f64> = text.parse().ok();
     let good = seconds.filter(|seconds| seconds.is_finite() && *seconds >= 0.0);
     good.ok_or_else(|| format!("`{text}` is no number of seconds"))
@@ -152,6 +166,19 @@ pub(crate) enum RunsCommand {
         run: String,
         #[command(flatten)]
         how: RunHow,
+    },
+    /// Stop a run, whichever process has it; what is saved stays, and `runs resume` goes on from it.
+    Cancel {
+        run: String,
+        /// Seconds to wait for its end.
+        #[arg(long, default_value_t = 30.0, value_name = "SECONDS", value_parser = notice)]
+        wait: f64,
+    },
+    /// Runs side by side: what was asked of them, what it cost, what came out.
+    Compare {
+        /// Two or more.
+        #[arg(num_args = 2.., required = true)]
+        runs: Vec<String>,
     },
     /// Which worker ran what and when, as a Chrome trace that Perfetto opens.
     Timeline {

@@ -9,6 +9,7 @@ use mobula_contract::{
     ActorExport, ActorSource, ActorSpec, ForeachOver, InputPort, Manifest, OutputPort, Pipeline,
     PortKind, StageKind, StageSpec, TaskExport,
 };
+use mobula_engine::Fault;
 use serde_json::{Map, Value as Json};
 
 use crate::exit::{Ended, Exit};
@@ -20,9 +21,8 @@ struct Problems {
     found: Vec<(Exit, String)>,
 }
 
-/// Refuses a pipeline that cannot work. One kind of problem keeps its exit code; several are an
-/// invalid file.
-pub(crate) fn check(pipeline: &Pipeline, catalogue: &Catalogue) -> anyhow::Result<()> {
+/// Everything that is wrong with a pipeline, with the exit code of each.
+pub(crate) fn problems(pipeline: &Pipeline, catalogue: &Catalogue) -> Vec<(Exit, String)> {
     let mut problems = Problems { found: Vec::new() };
     let mut classes = BTreeMap::new();
     for actor in &pipeline.actors {
@@ -41,11 +41,40 @@ pub(crate) fn check(pipeline: &Pipeline, catalogue: &Catalogue) -> anyhow::Resul
             problems.inputs(stage, export, &exports);
         }
     }
-    let Some((first, _)) = problems.found.first() else { return Ok(()) };
-    let same = problems.found.iter().all(|(exit, _)| exit == first);
+    problems.found
+}
+
+/// Refuses a pipeline that cannot work. One kind of problem keeps its exit code; several are an
+/// invalid file.
+pub(crate) fn check(pipeline: &Pipeline, catalogue: &Catalogue) -> anyhow::Result<()> {
+    let found = problems(pipeline, catalogue);
+    let Some((first, _)) = found.first() else { return Ok(()) };
+    let same = found.iter().all(|(exit, _)| exit == first);
     let exit = if same { *first } else { Exit::Invalid };
-    let lines: Vec<String> = problems.found.into_iter().map(|(_, message)| message).collect();
+    let lines: Vec<String> = found.into_iter().map(|(_, message)| message).collect();
     Err(Ended::error(exit, lines.join("\n")))
+}
+
+/// Refuses failures that can never be made.
+pub(crate) fn check_faults(pipeline: &Pipeline, faults: &[Fault]) -> anyhow::Result<()> {
+    for fault in faults {
+        let stage = pipeline.stage(&fault.stage);
+        // How often a stage with `foreach` runs is known only when it does.
+        if stage.is_some_and(|stage| stage.foreach.is_some()) {
+            continue;
+        }
+        let repeat = stage.map(|stage| stage.repeat.unwrap_or(1));
+        if repeat.is_none_or(|repeat| fault.index >= repeat) {
+            let names: Vec<&str> = pipeline.stages.iter().map(|s| s.name.as_str()).collect();
+            let why = match repeat {
+                None => format!("no stage `{}`: there is {}", fault.stage, names.join(", ")),
+                Some(n) => format!("stage `{}` has {n} repetitions, from 0", fault.stage),
+            };
+            let message = format!("--inject {}[{}]: {why}", fault.stage, fault.index);
+            return Err(Ended::error(Exit::Invalid, message));
+        }
+    }
+    Ok(())
 }
 
 impl Problems {

@@ -33,8 +33,17 @@ pub(crate) struct StoreJournal {
     /// Events that the store has not taken, since when, and when it was tried last.
     waiting: Vec<RunEvent>,
     tried: Option<Instant>,
-    /// Tells the user.
-    tell: Box<dyn Fn(&str) + Send>,
+    ears: Ears,
+}
+
+/// Who is told of what the journal does, and how much it may keep.
+pub(crate) struct Ears {
+    /// Remarks for the user.
+    pub(crate) tell: Box<dyn Fn(&str) + Send>,
+    /// Events were written.
+    pub(crate) written: Box<dyn Fn() + Send>,
+    /// Bytes that the store may take on the disk: beyond them checkpoints are refused.
+    pub(crate) bytes_max: Option<u64>,
 }
 
 impl StoreJournal {
@@ -43,7 +52,7 @@ impl StoreJournal {
         store: &Store,
         run: &RunId,
         plan: &CheckpointPlan,
-        tell: Box<dyn Fn(&str) + Send>,
+        ears: Ears,
     ) -> Result<Self, StoreError> {
         Ok(Self {
             store: Store::open(store.home())?,
@@ -58,7 +67,7 @@ impl StoreJournal {
             metrics: BTreeMap::new(),
             waiting: Vec::new(),
             tried: None,
-            tell,
+            ears,
         })
     }
 
@@ -82,6 +91,24 @@ impl StoreJournal {
         (index == save.stage.index).then_some(Metric { value, better: *better })
     }
 
+    fn refuse_beyond_quota(&self, bytes: u64) -> Result<(), Failure> {
+        let Some(most) = self.ears.bytes_max else { return Ok(()) };
+        let mut used = self.store.disk_bytes().map_err(failure)?;
+        if used.saturating_add(bytes) > most {
+            // What nobody needs makes room.
+            self.store.collect(false).map_err(failure)?;
+            used = self.store.disk_bytes().map_err(failure)?;
+        }
+        if used.saturating_add(bytes) <= most {
+            return Ok(());
+        }
+        let message = format!(
+            "{bytes} bytes more than the {used} that are stored are beyond the quota of {most}: \
+             remove checkpoints that are not needed"
+        );
+        Err(Failure::new(FailureKind::Quota, message))
+    }
+
     /// Writes what waits; whether nothing waits any more.
     fn write_waiting(&mut self) -> Result<(), StoreError> {
         if self.waiting.is_empty() {
@@ -91,7 +118,8 @@ impl StoreJournal {
         self.store.append(&self.run, &self.waiting)?;
         let count = self.waiting.len();
         self.waiting.clear();
-        (self.tell)(&format!("the history is written again ({count} events had waited)"));
+        (self.ears.written)();
+        (self.ears.tell)(&format!("the history is written again ({count} events had waited)"));
         Ok(())
     }
 }
@@ -103,11 +131,14 @@ impl Journal for StoreJournal {
             match self.store.append(&self.run, events) {
                 Ok(()) => {
                     self.keeper.nudge();
+                    (self.ears.written)();
                     return Ok(());
                 }
                 Err(error) if error.may_pass() => {
                     self.tried = Some(Instant::now());
-                    (self.tell)(&format!("the run goes on, but nothing of it is saved: {error}"));
+                    (self.ears.tell)(&format!(
+                        "the run goes on, but nothing of it is saved: {error}"
+                    ));
                 }
                 Err(error) => return Err(failure(error)),
             }
@@ -124,6 +155,7 @@ impl Journal for StoreJournal {
     fn save(&mut self, save: Save<'_>) -> Result<String, Failure> {
         // No checkpoint before the events that lead to it.
         self.write_waiting().map_err(failure)?;
+        self.refuse_beyond_quota(save.bytes.len() as u64)?;
         let new = NewCheckpoint {
             id: save.id,
             run: Some(&self.run),
@@ -160,7 +192,9 @@ impl Drop for StoreJournal {
             }
         }
         let count = self.waiting.len();
-        (self.tell)(&format!("{count} events could not be written: the history ends before them"));
+        (self.ears.tell)(&format!(
+            "{count} events could not be written: the history ends before them"
+        ));
     }
 }
 
@@ -209,8 +243,12 @@ mod tests {
         store.create_run(&NewRun { id: &run, pipeline: &pipeline }).unwrap();
         let told = Arc::new(Mutex::new(Vec::new()));
         let heard = Arc::clone(&told);
-        let tell = Box::new(move |text: &str| heard.lock().unwrap().push(text.to_owned()));
-        let mut journal = StoreJournal::open(&store, &run, &checkpoint, tell).unwrap();
+        let ears = Ears {
+            tell: Box::new(move |text: &str| heard.lock().unwrap().push(text.to_owned())),
+            written: Box::new(|| {}),
+            bytes_max: None,
+        };
+        let mut journal = StoreJournal::open(&store, &run, &checkpoint, ears).unwrap();
         journal.record(&[line("first")]).unwrap();
         // Not a page more than there is.
         journal.store.limit_bytes(65_536).unwrap();

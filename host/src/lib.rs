@@ -47,6 +47,7 @@ mod dataset;
 mod embed;
 mod exit;
 mod home;
+mod job;
 mod journal;
 mod kept;
 mod learned;
@@ -58,9 +59,12 @@ mod plugins;
 mod policy;
 mod probe;
 mod recorded;
+mod remote;
 mod resume;
+mod serve;
 mod signals;
 mod stages;
+mod stop;
 mod timeline;
 
 use std::process::ExitCode;
@@ -95,6 +99,11 @@ pub fn main() -> ExitCode {
 
 fn perform(cli: Cli, output: Output) -> anyhow::Result<()> {
     let home = cli.home;
+    if let Some(server) = &cli.server
+        && let Some(done) = remote::perform(&cli.command, server, home.clone(), output)
+    {
+        return done;
+    }
     match &cli.command {
         Command::Run(args) => commands::run::start(args, home, output),
         Command::Runs(command) => commands::runs::perform(command, home, output),
@@ -103,7 +112,11 @@ fn perform(cli: Cli, output: Output) -> anyhow::Result<()> {
         Command::Checkpoints(command) => commands::checkpoints::perform(command, home, output),
         Command::Model(command) => commands::model::perform(command, home, output),
         Command::Data(command) => commands::data::perform(command, home, output),
+        Command::Serve(args) => commands::serve::perform(args, home, output),
+        Command::Tenant(command) => commands::tenant::perform(command, home, output),
+        Command::Login(args) => remote::login(args, home, output),
         Command::Simulate(args) => commands::simulate::perform(args, home, output),
         Command::Doctor => commands::doctor::perform(home, output),
+        Command::Completions { shell } => commands::completions::perform(*shell),
     }
 }

@@ -14,11 +14,37 @@ use crate::{home, native};
 /// The stage that such a checkpoint is said to be taken after.
 const BEFORE_ALL: &str = "start";
 
-/// The state of each actor that does not begin anew, read and checked.
+/// The state of each actor that does not begin anew, read and checked: a checkpoint, or a file.
 pub(crate) fn read(
     store: &Store,
     pipeline: &Pipeline,
     from: &[From],
+) -> anyhow::Result<BTreeMap<String, Vec<u8>>> {
+    read_from(pipeline, from, &|place| match Path::new(place).is_file() {
+        true => std::fs::read(place)
+            .map_err(|e| Ended::error(Exit::Invalid, format!("cannot read {place}: {e}"))),
+        false => kept(store, place),
+    })
+}
+
+/// The same for who may name no files: a checkpoint.
+pub(crate) fn read_kept(
+    store: &Store,
+    pipeline: &Pipeline,
+    from: &[From],
+) -> anyhow::Result<BTreeMap<String, Vec<u8>>> {
+    read_from(pipeline, from, &|place| kept(store, place))
+}
+
+fn kept(store: &Store, place: &str) -> anyhow::Result<Vec<u8>> {
+    let row = store.find_checkpoint(place).map_err(home::coded)?;
+    store.load_checkpoint(&row.id).map_err(home::coded)
+}
+
+fn read_from(
+    pipeline: &Pipeline,
+    from: &[From],
+    read: &dyn Fn(&str) -> anyhow::Result<Vec<u8>>,
 ) -> anyhow::Result<BTreeMap<String, Vec<u8>>> {
     let mut states = BTreeMap::new();
     for From { actor, place } in from {
@@ -27,12 +53,7 @@ pub(crate) fn read(
             let names: Vec<&str> = pipeline.actors.iter().map(|spec| spec.name.as_str()).collect();
             return Err(invalid(format!("no such actor: there is {}", names.join(", "))));
         };
-        let state = if Path::new(place).is_file() {
-            std::fs::read(place).map_err(|e| invalid(format!("cannot read {place}: {e}")))?
-        } else {
-            let row = store.find_checkpoint(place).map_err(home::coded)?;
-            store.load_checkpoint(&row.id).map_err(home::coded)?
-        };
+        let state = read(place)?;
         if let ActorSource::Native { class } = &spec.source {
             native::check_state(class, spec, &state).map_err(|e| invalid(e.to_string()))?;
         }

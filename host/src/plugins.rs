@@ -17,17 +17,36 @@ use crate::exit::{Ended, Exit};
 pub(crate) struct Catalogue {
     sandbox: Sandbox,
     folders: Vec<PathBuf>,
-    /// Name and file of each pushed plugin, newest first.
-    pushed: Vec<(String, PathBuf)>,
+    /// What was pushed, as far as it is known here.
+    shelf: Mutex<Shelf>,
     /// Where components are kept by their digests.
     kept: PathBuf,
-    /// Digests of pushed plugins that pipelines may not use.
-    disabled: BTreeSet<String>,
     /// The components that a pipeline is bound to.
     pins: Vec<PluginPin>,
+    /// The components of runs that share this catalogue, each by its whole version.
+    bound: Mutex<Vec<PluginPin>>,
     /// Where a component was found, by its digest.
     found: Mutex<BTreeMap<String, PathBuf>>,
     loaded: Mutex<BTreeMap<(String, Option<String>), Plugin>>,
+}
+
+/// The plugins that were pushed.
+#[derive(Default)]
+struct Shelf {
+    /// Name and file of each that is enabled, newest first.
+    pushed: Vec<(String, PathBuf)>,
+    /// Digests of those that pipelines may not use.
+    disabled: BTreeSet<String>,
+}
+
+impl Shelf {
+    fn read(store: &Store) -> anyhow::Result<Self> {
+        let (pushed, disabled): (Vec<_>, Vec<_>) =
+            store.plugins()?.into_iter().partition(|row| row.enabled);
+        let pushed = pushed.into_iter().map(|row| (row.name, store.plugin_file(&row.digest)));
+        let disabled = disabled.into_iter().map(|row| row.digest).collect();
+        Ok(Self { pushed: pushed.collect(), disabled })
+    }
 }
 
 /// A component that can be named, and where it comes from.
@@ -58,19 +77,83 @@ impl Catalogue {
         let beside =
             std::env::current_exe().ok().and_then(|exe| Some(exe.parent()?.join("plugins")));
         let folders = plugin_dir.map(Path::to_owned).into_iter().chain(beside).collect();
-        let (pushed, disabled): (Vec<_>, Vec<_>) =
-            store.plugins()?.into_iter().partition(|row| row.enabled);
-        let pushed = pushed.into_iter().map(|row| (row.name, store.plugin_file(&row.digest)));
         Ok(Self {
             sandbox,
             folders,
-            pushed: pushed.collect(),
+            shelf: Mutex::new(Shelf::read(store)?),
             kept: home.join("plugins"),
-            disabled: disabled.into_iter().map(|row| row.digest).collect(),
             pins: Vec::new(),
+            bound: Mutex::default(),
             found: Mutex::default(),
             loaded: Mutex::default(),
         })
+    }
+
+    /// Looks anew which plugins are pushed and enabled.
+    pub(crate) fn refresh(&self, store: &Store) -> anyhow::Result<()> {
+        let found = Shelf::read(store)?;
+        // One after the other: nobody may load an old one in between and keep it.
+        let mut loaded = self.loaded.lock().expect("nothing panics while it is held");
+        *self.shelf() = found;
+        loaded.clear();
+        Ok(())
+    }
+
+    /// Binds whole versions to these components, for all runs that share the catalogue. Gives the pin that is
+    /// in the way, where another run has other content under a name and version.
+    pub(crate) fn bind(&self, pins: &[PluginPin]) -> Result<(), PluginPin> {
+        let mut loaded = self.loaded.lock().expect("nothing panics while it is held");
+        let mut bound = self.bound.lock().expect("nothing panics while it is held");
+        for pin in pins {
+            let same =
+                |other: &&PluginPin| (&other.name, &other.version) == (&pin.name, &pin.version);
+            match bound.iter().find(same) {
+                Some(other) if other.digest != pin.digest => return Err(other.clone()),
+                Some(_) => {}
+                None => bound.push(pin.clone()),
+            }
+        }
+        drop(bound);
+        loaded.retain(|(name, _), _| !pins.iter().any(|pin| pin.name == *name));
+        Ok(())
+    }
+
+    /// Nobody needs these any more.
+    pub(crate) fn unbind_all_but(&self, pins: &[PluginPin]) {
+        let mut loaded = self.loaded.lock().expect("nothing panics while it is held");
+        let mut bound = self.bound.lock().expect("nothing panics while it is held");
+        bound.retain(|pin| pins.contains(pin));
+        loaded.clear();
+    }
+
+    /// Folders of plugins that nobody pushed.
+    pub(crate) fn folders(&self) -> &[PathBuf] {
+        &self.folders
+    }
+
+    /// The component of these bytes, by the name that messages call it.
+    pub(crate) fn load(&self, bytes: &[u8], label: &str) -> anyhow::Result<Plugin> {
+        self.sandbox.load(bytes, label).map_err(|e| Ended::error(Exit::Invalid, e.to_string()))
+    }
+
+    /// As this one, but what it finds is only this component.
+    pub(crate) fn only(&self, plugin: Plugin) -> Self {
+        let manifest = plugin.manifest();
+        let key = (manifest.name.clone(), Some(manifest.version.clone()));
+        Self {
+            sandbox: self.sandbox.clone(),
+            folders: Vec::new(),
+            shelf: Mutex::default(),
+            kept: self.kept.clone(),
+            pins: Vec::new(),
+            bound: Mutex::default(),
+            found: Mutex::default(),
+            loaded: Mutex::new(BTreeMap::from([(key, plugin)])),
+        }
+    }
+
+    fn shelf(&self) -> std::sync::MutexGuard<'_, Shelf> {
+        self.shelf.lock().expect("nothing panics while it is held")
     }
 
     /// Binds names to these components, for a run that begins.
@@ -81,7 +164,7 @@ impl Catalogue {
 
     /// The same for a run that goes on: also those that were disabled since.
     pub(crate) fn pin_again(&mut self, pins: &[PluginPin]) {
-        self.disabled.clear();
+        self.shelf().disabled.clear();
         self.pin(pins);
     }
 
@@ -141,11 +224,16 @@ impl Catalogue {
     /// The component of a pin, wherever it is.
     fn pinned(&self, pin: &PluginPin) -> anyhow::Result<Plugin> {
         let PluginPin { name, version, digest } = pin;
-        if self.disabled.contains(digest) {
+        if self.shelf().disabled.contains(digest) {
             let message =
                 format!("plugin {name} {version} is disabled: `mobula plugin enable {name}`");
             return Err(Ended::error(Exit::Denied, message));
         }
+        self.component_of(pin)
+    }
+
+    fn component_of(&self, pin: &PluginPin) -> anyhow::Result<Plugin> {
+        let PluginPin { name, version, digest } = pin;
         let hex = digest.strip_prefix("blake3:").unwrap_or(digest);
         let kept = Some(self.kept.join(format!("{hex}.wasm"))).filter(|file| file.is_file());
         let mut others = Vec::new();
@@ -179,6 +267,13 @@ impl Catalogue {
         if let Some(pin) = self.pins.iter().find(|pin| pin.fits(name, version)) {
             return self.pinned(pin);
         }
+        let bound = self.bound.lock().expect("nothing panics while it is held");
+        let whole = |pin: &&PluginPin| pin.name == name && version == Some(&pin.version);
+        let meant = bound.iter().find(whole).cloned();
+        drop(bound);
+        if let Some(pin) = meant {
+            return self.component_of(&pin);
+        }
         let mut others = Vec::new();
         for file in self.candidates(name) {
             let plugin = self.load_file(&file)?;
@@ -204,7 +299,8 @@ impl Catalogue {
         // Cargo writes the underscores of a crate's name.
         let names = [format!("{name}.wasm"), format!("{}.wasm", name.replace('-', "_"))];
         let in_folder = |folder: &PathBuf| names.clone().map(|file| folder.join(file));
-        let pushed = self.pushed.iter().filter(|(there, _)| there == name);
+        let shelf = self.shelf();
+        let pushed = shelf.pushed.iter().filter(|(there, _)| there == name);
         let split = usize::from(self.folders.len() > 1);
         let (first, last) = self.folders.split_at(split);
         let mut files: Vec<PathBuf> = first.iter().flat_map(in_folder).collect();
@@ -247,7 +343,7 @@ impl Catalogue {
             wasm.sort();
             files.extend(wasm);
         }
-        files.extend(self.pushed.iter().map(|(_, file)| file.clone()));
+        files.extend(self.shelf().pushed.iter().map(|(_, file)| file.clone()));
         files.into_iter().map(|file| Listed { plugin: self.load_file(&file), file }).collect()
     }
 

@@ -46,6 +46,7 @@ fn every_room_knows_only_those_it_may_know() {
         ("mobula-guest-macros", &[]),
         ("mobula-kernels", &[]),
         ("mobula-sandbox", &["mobula-contract"]),
+        ("mobula-server", &["mobula-contract"]),
         ("mobula-store", &["mobula-contract"]),
         ("mobula-trainer", &["mobula-kernels"]),
         ("augment", &["mobula-guest"]),

@@ -150,12 +150,27 @@ fn verified(found: &Verification) -> String {
     text
 }
 
-/// Weights of a trainer's state, or the tensors of an output.
 fn export(store: &Store, row: &CheckpointRow, file: &Path, output: Output) -> anyhow::Result<()> {
+    let Exported { document, prose } = export_to(store, row, file)?;
+    output.result(&document, || prose)
+}
+
+/// What was written into a file.
+pub(crate) struct Exported {
+    document: serde_json::Value,
+    prose: String,
+}
+
+/// Writes the weights of a trainer's state, or the tensors of an output, as safetensors.
+pub(crate) fn export_to(
+    store: &Store,
+    row: &CheckpointRow,
+    file: &Path,
+) -> anyhow::Result<Exported> {
     let state = store.load_checkpoint(&row.id).map_err(home::coded)?;
     if let Ok(object) = decode_object(&state) {
         drop(state);
-        return export_output(row, &object, file, output);
+        return export_output(row, &object, file);
     }
     let trainer = Trainer::restore(&state, Some(1)).map_err(|e| {
         let (id, of) = (&row.id, subject(row));
@@ -166,24 +181,14 @@ fn export(store: &Store, row: &CheckpointRow, file: &Path, output: Output) -> an
     super::write_file(file, &weights)?;
     let document = json!({ "$type": "checkpoint.exported", "checkpoint": row.id,
         "file": file, "bytes": weights.len(), "state_digest": trainer.state_digest() });
-    output.result(&document, || {
-        format!(
-            "{}: {} parameters after epoch {}",
-            file.display(),
-            trainer.parameters(),
-            trainer.epochs()
-        )
-    })
+    let (parameters, epochs) = (trainer.parameters(), trainer.epochs());
+    let prose = format!("{}: {parameters} parameters after epoch {epochs}", file.display());
+    Ok(Exported { document, prose })
 }
 
 /// safetensors: the length of the header in 8 bytes, the header as JSON, filled up with spaces so that
 /// tensors begin at a multiple of 8, then the tensors.
-fn export_output(
-    row: &CheckpointRow,
-    object: &Object,
-    file: &Path,
-    output: Output,
-) -> anyhow::Result<()> {
+fn export_output(row: &CheckpointRow, object: &Object, file: &Path) -> anyhow::Result<Exported> {
     let tensors = object.fields.iter().filter_map(|(name, value)| match value {
         Value::Tensor(tensor) => Some((name, tensor)),
         _ => None,
@@ -215,7 +220,7 @@ fn export_output(
     let (count, size) = (tensors.len(), 8 + header.len() + at);
     let document = json!({ "$type": "checkpoint.exported", "checkpoint": row.id, "file": file,
         "bytes": size, "tensors": count });
-    output.result(&document, || format!("{}: {count} tensors", file.display()))
+    Ok(Exported { document, prose: format!("{}: {count} tensors", file.display()) })
 }
 
 fn width(dtype: DType) -> u8 {

@@ -10,6 +10,7 @@ use crate::exit::{Ended, Exit};
 use crate::home;
 use crate::output::Output;
 use crate::plugins::Catalogue;
+use crate::serve::settings;
 
 struct Finding {
     name: &'static str,
@@ -48,6 +49,7 @@ pub(crate) fn perform(home: Option<PathBuf>, output: Output) -> anyhow::Result<(
         },
         Finding { name: "database", needed: true, state: database },
         Finding { name: "plugins", needed: false, state: plugins },
+        Finding { name: "server", needed: false, state: settings::state(&folder) },
         Finding { name: "cargo", needed: false, state: version("cargo", "https://rustup.rs") },
         built("guest target", Language::Rust),
         built("componentize-py", Language::Python),

@@ -1,6 +1,9 @@
 //! The commands, one file for each noun.
 
+pub(crate) mod cancel;
 pub(crate) mod checkpoints;
+pub(crate) mod compare;
+pub(crate) mod completions;
 pub(crate) mod data;
 pub(crate) mod doctor;
 pub(crate) mod model;
@@ -8,7 +11,9 @@ pub(crate) mod pipeline;
 pub(crate) mod plugin;
 pub(crate) mod run;
 pub(crate) mod runs;
+pub(crate) mod serve;
 pub(crate) mod simulate;
+pub(crate) mod tenant;
 
 use std::path::Path;
 

@@ -3,31 +3,25 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::Context as _;
 use mobula_contract::{
-    ActorSource, CheckpointId, EventBody, Folders, Override, Pipeline, RunEvent, RunId, RunStatus,
-    StageRef, Value, parse_pipeline,
+    ActorSource, Folders, Override, Pipeline, RunEvent, RunId, RunStatus, parse_pipeline,
 };
-use mobula_engine::{CancelHandle, Fault, Left, Outcome, Run, SessionConfig, misfits};
+use mobula_engine::{CancelHandle, Outcome};
 use mobula_store::{NewRun, Store};
-use serde_json::{Map, Value as Json};
+use serde_json::Value as Json;
 
 use crate::args::{RunArgs, RunHow};
-use crate::check::check;
+use crate::check::{check, check_faults};
 use crate::embed::engine_over;
 use crate::exit::{Ended, Exit};
 use crate::home;
-use crate::journal::StoreJournal;
-use crate::learned;
+use crate::job::{Hooks, RunJob, new_id};
 use crate::live::Live;
 use crate::origin;
 use crate::output::Output;
 use crate::plugins::Catalogue;
-use crate::policy::RunPolicy;
-use crate::probe::probe;
-use crate::resume::{last_number, take_up};
 use crate::signals::{self, Asked};
 use crate::stages::{HostStages, Kept};
 
@@ -52,7 +46,7 @@ pub(crate) fn start(args: &RunArgs, home: Option<PathBuf>, output: Output) -> an
     let origin = origin::enter(&store, &run, &states)?;
     let (faults, before) = (args.faults.clone(), Vec::new());
     let job = RunJob { run, pipeline, faults, before, origin };
-    job.perform(store, catalogue, &args.how, output)
+    perform(job, &store, catalogue, &args.how, output)
 }
 
 /// Takes up a run that was interrupted.
@@ -77,7 +71,7 @@ pub(crate) fn resume(
     check(&pipeline, &catalogue)?;
     let (faults, origin) = (Vec::new(), None);
     let job = RunJob { run: row.run, pipeline, faults, before, origin };
-    job.perform(store, catalogue, how, output)
+    perform(job, &store, catalogue, how, output)
 }
 
 /// Reads a pipeline file, and the network files that it names.
@@ -118,27 +112,6 @@ fn take_in_models(pipeline: &mut Pipeline, base: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn check_faults(pipeline: &Pipeline, faults: &[Fault]) -> anyhow::Result<()> {
-    for fault in faults {
-        let stage = pipeline.stage(&fault.stage);
-        // How often a stage with `foreach` runs is known only when it does.
-        if stage.is_some_and(|stage| stage.foreach.is_some()) {
-            continue;
-        }
-        let repeat = stage.map(|stage| stage.repeat.unwrap_or(1));
-        if repeat.is_none_or(|repeat| fault.index >= repeat) {
-            let names: Vec<&str> = pipeline.stages.iter().map(|s| s.name.as_str()).collect();
-            let why = match repeat {
-                None => format!("no stage `{}`: there is {}", fault.stage, names.join(", ")),
-                Some(n) => format!("stage `{}` has {n} repetitions, from 0", fault.stage),
-            };
-            let message = format!("--inject {}[{}]: {why}", fault.stage, fault.index);
-            return Err(Ended::error(Exit::Invalid, message));
-        }
-    }
-    Ok(())
-}
-
 /// A second start of the same thing is often a resume that was forgotten.
 fn mention_interrupted(store: &Store, pipeline: &Pipeline, output: Output) -> anyhow::Result<()> {
     let newest =
@@ -155,116 +128,34 @@ fn mention_interrupted(store: &Store, pipeline: &Pipeline, output: Output) -> an
     Ok(())
 }
 
-fn new_id() -> RunId {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let ms = u64::try_from(since.as_millis()).unwrap_or(u64::MAX);
-    // Two processes that start in the same millisecond differ in one of these.
-    let salt = std::process::id() ^ since.subsec_nanos().rotate_left(7);
-    RunId::new(ms, (salt & 0xffff) as u16)
-}
-
-/// A run about to be performed by this process.
-struct RunJob {
-    run: RunId,
-    pipeline: Pipeline,
-    faults: Vec<Fault>,
-    before: Vec<RunEvent>,
-    /// What a new run begins with.
-    origin: Option<Left>,
-}
-
-impl RunJob {
-    fn perform(
-        self,
-        store: Store,
-        catalogue: Catalogue,
-        how: &RunHow,
-        output: Output,
-    ) -> anyhow::Result<()> {
-        let Self { run, pipeline, faults, before, origin } = self;
-        let folder = store.home().join("failed").join(run.as_str());
-        let kept = how.keep_inputs.then(|| Kept::new(folder));
-        let stages = HostStages { catalogue: Arc::new(catalogue), kept };
-        let engine = engine_over(stages, how.workers.map(f64::from), how.memory)?;
-        let misfits = misfits(&engine, &pipeline);
-        if !misfits.is_empty() {
-            return Err(Ended::error(Exit::Invalid, misfits.join("\n")));
-        }
-        let _lock = store.lock_run(&run).map_err(home::coded)?;
-        let left = match before.is_empty() {
-            true => origin,
-            false => Some(take_up(&store, &run, &pipeline, &before, &mut |aside| {
-                let (id, reason) = (&aside.id, &aside.reason);
-                output.note(&format!("checkpoint {id} is damaged and not used: {reason}"));
-            })?),
-        };
-        let (seed, name) = (pipeline.seed, pipeline.name.clone());
-        let mut number = last_number(&store, &run, &before)?;
-        let mut live = Live::new(&pipeline, output.json);
-        let tell = Box::new(move |text: &str| output.note(text));
-        let journal = StoreJournal::open(&store, &run, &pipeline.checkpoint, tell);
-        let controller = controller(&store, &run, &pipeline, &before, &mut live)?;
-        let named = run.clone();
-        let config = SessionConfig {
-            journal: Some(Box::new(journal.map_err(home::coded)?)),
-            policy: Some(Box::new(controller.clone())),
-            names: Some(Box::new(move || {
-                number += 1;
-                CheckpointId::new(&named, number)
-            })),
-            faults,
-            kill_host: Some(kill_host),
-            begun_s: before.last().map_or(0.0, |event| event.at_s),
-            ..SessionConfig::default()
-        };
-        let engine_run = Run::new(&engine, pipeline, left, config);
-        stop_on_signal(engine_run.cancel_handle(), how.notice)?;
-        if !output.json {
-            output.note(&format!("run {run}"));
-        }
-        let outcome = engine_run.finish(&mut |event| live.see(event));
-        let body = EventBody::RunEnded {
-            status: outcome.status,
-            result: numbers(&outcome),
-            error: outcome.error.clone(),
-        };
-        let ended = RunEvent { at_s: outcome.wall_s, body };
-        live.see(&ended);
-        store.append(&run, &[ended]).map_err(home::coded)?;
-        learned::keep(&store, &name, &controller.learned()).map_err(home::coded)?;
-        let report = super::runs::report_of(&store, &run, seed, outcome.status)?;
-        output.result(&report, || super::runs::prose(&report))?;
-        close(&run, &outcome)
-    }
-}
-
-/// The policy of a run: with what earlier runs of the pipeline learned, which the first process of the
-/// run writes down, so that a later one starts from the same.
-fn controller(
+fn perform(
+    job: RunJob,
     store: &Store,
-    run: &RunId,
-    pipeline: &Pipeline,
-    before: &[RunEvent],
-    live: &mut Live,
-) -> anyhow::Result<RunPolicy> {
-    let home = store.home().to_owned();
-    if !before.is_empty() {
-        let remembered = before.iter().find_map(|event| match &event.body {
-            EventBody::Remembered { learned, .. } => Some(learned),
-            _ => None,
-        });
-        return Ok(RunPolicy::new(pipeline, remembered, before, Some(home), None));
-    }
-    let Some(learned) = learned::recall(store, &pipeline.name).map_err(home::coded)? else {
-        let probe = probe(&home);
-        return Ok(RunPolicy::new(pipeline, None, before, Some(home), probe));
+    catalogue: Catalogue,
+    how: &RunHow,
+    output: Output,
+) -> anyhow::Result<()> {
+    let folder = store.home().join("failed").join(job.run.as_str());
+    let kept = how.keep_inputs.then(|| Kept::new(folder));
+    let stages = HostStages { catalogue: Arc::new(catalogue), kept };
+    let engine = engine_over(stages, how.workers.map(f64::from), how.memory)?;
+    let (run, seed) = (job.run.clone(), job.pipeline.seed);
+    let mut live = Live::new(&job.pipeline, output.json);
+    let hooks = Hooks {
+        tell: Arc::new(move |text: &str| output.note(text)),
+        written: Box::new(|| {}),
+        kill_host: Some(kill_host),
+        bytes_max: None,
     };
-    let note = learned::read(&learned).map(|learned| learned.to_string()).unwrap_or_default();
-    let body = EventBody::Remembered { note, learned: learned.clone() };
-    let event = RunEvent { at_s: 0.0, body };
-    live.see(&event);
-    store.append(run, &[event]).map_err(home::coded)?;
-    Ok(RunPolicy::new(pipeline, Some(&learned), before, Some(home), None))
+    let begun = job.begin(store, &engine, hooks)?;
+    stop_on_signal(begun.cancel_handle(), how.notice)?;
+    if !output.json {
+        output.note(&format!("run {run}"));
+    }
+    let outcome = begun.finish(store, &mut |event| live.see(event))?;
+    let report = super::runs::report_of(store, &run, seed, outcome.status)?;
+    output.result(&report, || super::runs::prose(&report))?;
+    close(&run, &outcome)
 }
 
 /// The command's end, after its document.
@@ -283,22 +174,6 @@ fn close(run: &RunId, outcome: &Outcome) -> anyhow::Result<()> {
             Err(Ended::error(Exit::Failed, message))
         }
     }
-}
-
-/// The number fields that nobody in the pipeline reads: what the run was for.
-fn numbers(outcome: &Outcome) -> Map<String, Json> {
-    let mut numbers = Map::new();
-    for (stage, object) in &outcome.results {
-        let StageRef { name: stage, repeated, .. } = stage;
-        for (field, value) in object.fields.iter().filter(|_| !repeated) {
-            if let Value::Json(value @ Json::Number(_)) = value {
-                let taken = numbers.contains_key(field);
-                let key = if taken { format!("{stage}.{field}") } else { field.clone() };
-                numbers.insert(key, value.clone());
-            }
-        }
-    }
-    numbers
 }
 
 /// SIGTERM is how machines say that they go away: where that leaves time, it is used for saving.

@@ -1,6 +1,7 @@
 //! `mobula runs`: the history.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::Context as _;
 use mobula_adaptive::simulate::{Replayed, replay};
@@ -10,6 +11,7 @@ use mobula_contract::{
 use mobula_store::Store;
 use serde_json::json;
 
+use super::{cancel, compare};
 use crate::args::RunsCommand;
 use crate::home;
 use crate::live::learned;
@@ -39,6 +41,10 @@ pub(crate) fn perform(
         }
         RunsCommand::Logs { run } => logs(&store, run, output),
         RunsCommand::Events { run } => events(&store, run, output),
+        RunsCommand::Cancel { run, wait } => {
+            cancel::perform(&store, run, Duration::from_secs_f64(*wait), output)
+        }
+        RunsCommand::Compare { runs } => compare::perform(&store, runs, output),
         RunsCommand::Timeline { run, output: file } => {
             timeline(&store, run, file.as_deref(), output)
         }

@@ -9,6 +9,7 @@ use crate::object::Object;
 
 /// How loud a log line is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Level {
     /// Every step.
@@ -66,6 +67,7 @@ pub struct Used {
 
 /// What one call cost.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Receipt {
     /// Seconds from the worker's start of the call to its end.
     pub wall_s: f64,
@@ -95,6 +97,7 @@ impl Receipt {
 
 /// What went wrong, as far as it decides what happens next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum FailureKind {
     /// The caller's mistake.
@@ -131,6 +134,7 @@ impl FailureKind {
 
 /// A call that did not return.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Failure {
     /// What kind of failure it is.
     pub kind: FailureKind,

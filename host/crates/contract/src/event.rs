@@ -12,6 +12,7 @@ use crate::report::{CheckpointReport, DecisionReport, RecoveryReport};
 
 /// How a run stands or ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum RunStatus {
     /// A process works on it.
@@ -37,6 +38,7 @@ impl fmt::Display for RunStatus {
 
 /// One repetition of one stage.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct StageRef {
     /// The stage.
     pub name: String,
@@ -58,6 +60,7 @@ impl fmt::Display for StageRef {
 
 /// An event and when it happened.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct RunEvent {
     /// Seconds since the run's first start.
     pub at_s: f64,
@@ -67,6 +70,7 @@ pub struct RunEvent {
 
 /// What an event keeps of one field of an output.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(tag = "kind", rename_all = "lowercase")]
 pub enum OutputNote {
     /// The whole document.
@@ -90,6 +94,7 @@ pub enum OutputNote {
 
 /// What can happen in a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum EventBody {
     /// A process took the run up.

@@ -10,6 +10,7 @@ const RUN_CHARS: u32 = 12;
 
 /// The name of a run: `r-` and twelve characters, in order of creation.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct RunId(String);
 
 impl RunId {
@@ -48,6 +49,7 @@ impl fmt::Display for RunId {
 
 /// The name of a checkpoint: `c-`, the run's characters, and its number in the run.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct CheckpointId(String);
 
 impl CheckpointId {

@@ -13,6 +13,7 @@ mod pipeline_file;
 mod pipeline_graph;
 mod pipeline_node;
 mod pipeline_pins;
+mod quota;
 mod report;
 mod report_fold;
 mod tensor;
@@ -34,6 +35,7 @@ pub use pipeline_file::{
     Folders, Override, PipelineErrors, Problem, UNITS_MAX, parse_bytes, parse_pipeline,
 };
 pub use pipeline_pins::PluginPin;
+pub use quota::Quota;
 pub use report::{
     AccountReport, ActorReport, CheckpointReport, CostReport, DecisionDetail, DecisionReport,
     PolicyAccount, RecoveryReport, RunReport, StageReport,

@@ -5,6 +5,7 @@ use serde_json::Value as Json;
 
 /// The answer of a plugin's `describe`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Manifest {
     /// The plugin's name.
     pub name: String,
@@ -23,6 +24,7 @@ pub struct Manifest {
 
 /// A task of a plugin.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct TaskExport {
     /// The name after the slash in `plugin/task`.
     pub name: String,
@@ -42,6 +44,7 @@ pub struct TaskExport {
 
 /// An actor class of a plugin.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct ActorExport {
     /// The class name.
     pub name: String,
@@ -64,6 +67,7 @@ pub type MethodExport = TaskExport;
 
 /// A field that a stage reads.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct InputPort {
     /// The name of the field.
     pub name: String,
@@ -86,6 +90,7 @@ pub struct InputPort {
 
 /// A field that a stage gives.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct OutputPort {
     /// The name of the field.
     pub name: String,
@@ -105,6 +110,7 @@ pub struct OutputPort {
 
 /// What a field is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum PortKind {
     /// A tensor.
@@ -118,6 +124,7 @@ pub enum PortKind {
 
 /// What a plugin asks to be granted; nothing is granted by asking.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Requests {
     /// Names of read-only folders.
     #[serde(default)]

@@ -77,6 +77,12 @@ impl Override {
     }
 }
 
+impl fmt::Display for Override {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}={}", self.path, self.value)
+    }
+}
+
 /// Reads a pipeline. `file` is what messages call it; relative mounts are taken from `base`, those
 /// from `--set` from `current`.
 pub fn parse_pipeline(

@@ -9,6 +9,7 @@ use crate::id::{CheckpointId, RunId};
 
 /// `run.finished`: everything that one run did.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct RunReport {
     /// Always `run.finished`.
     #[serde(rename = "$type")]
@@ -46,6 +47,7 @@ pub struct RunReport {
 
 /// One attempt of one stage.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct StageReport {
     /// The stage.
     pub name: String,
@@ -77,6 +79,7 @@ pub struct StageReport {
 
 /// The receipts of a run's calls together.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct CostReport {
     /// Calls that ended.
     pub calls: u64,
@@ -108,6 +111,7 @@ impl CostReport {
 
 /// One actor.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct ActorReport {
     /// The actor.
     pub name: String,
@@ -119,6 +123,7 @@ pub struct ActorReport {
 
 /// One durable checkpoint.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct CheckpointReport {
     /// Which checkpoint.
     pub id: CheckpointId,
@@ -138,6 +143,7 @@ pub struct CheckpointReport {
 
 /// One decision of the controller, with the numbers that led to it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct DecisionReport {
     /// The stage that had finished.
     pub stage: String,
@@ -166,6 +172,7 @@ pub struct DecisionReport {
 
 /// What the adaptive policy knew when it decided.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct DecisionDetail {
     /// Useful seconds that no checkpoint held.
     pub unsaved_s: f64,
@@ -191,6 +198,7 @@ pub struct DecisionDetail {
 
 /// One recovery from a failure.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct RecoveryReport {
     /// The stage that was under way or next when state was lost.
     pub stage: String,
@@ -216,6 +224,7 @@ pub struct RecoveryReport {
 
 /// What checkpoints cost a run, and what they were worth.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct AccountReport {
     /// Seconds that saves held workers up.
     pub blocking_s: f64,
@@ -234,6 +243,7 @@ pub struct AccountReport {
 
 /// What one policy would have needed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct PolicyAccount {
     /// The policy, as a pipeline file names it.
     pub policy: String,

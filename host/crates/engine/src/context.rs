@@ -61,9 +61,9 @@ impl CallContext {
 
     /// The failure that is to be made in this attempt, if there is one.
     pub(crate) fn with_fault(mut self, attempt: u32) -> Self {
-        let faults = self.session.faults.iter();
-        self.fault =
-            faults.clone().find(|fault| attempt == 1 && fault.is_for(&self.stage)).cloned();
+        let faults = lock(&self.session.faults);
+        self.fault = faults.iter().find(|fault| attempt == 1 && fault.is_for(&self.stage)).cloned();
+        drop(faults);
         self
     }
 

@@ -217,7 +217,7 @@ impl Session {
         let shell = Arc::new(SessionShell {
             id,
             seed: config.seed,
-            faults: config.faults,
+            faults: Arc::new(Mutex::new(config.faults)),
             kill_host: config.kill_host.unwrap_or(|| ()),
             recorded,
             started: Instant::now(),
@@ -342,6 +342,10 @@ impl Session {
     pub(crate) fn watch(&self) -> Receiver<RunEvent> {
         let (sender, receiver) = channel();
         *lock(&self.shell.watch) = Some(sender);
+        // A session that was cancelled before has nobody left who would end the watch.
+        if self.is_over() {
+            *lock(&self.shell.watch) = None;
+        }
         receiver
     }
 
@@ -353,7 +357,8 @@ impl Session {
     /// For stopping the session from elsewhere, such as a signal handler.
     #[must_use]
     pub fn cancel_handle(&self) -> CancelHandle {
-        CancelHandle { inner: Arc::clone(&self.inner), session: self.shell.id }
+        let (inner, faults) = (Arc::clone(&self.inner), Arc::clone(&self.shell.faults));
+        CancelHandle { inner, session: self.shell.id, faults }
     }
 
     /// Nothing more will be submitted: gives up its named actors, waits for everything that was, and
@@ -416,6 +421,7 @@ pub(crate) struct Entry {
 pub struct CancelHandle {
     inner: Arc<Inner>,
     session: SessionId,
+    faults: Arc<Mutex<Vec<Fault>>>,
 }
 
 impl std::fmt::Debug for CancelHandle {
@@ -428,6 +434,11 @@ impl CancelHandle {
     /// Asks running calls to stop and the session to end as interrupted.
     pub fn cancel(&self) {
         self.inner.step(Event::SessionCancelled(self.session));
+    }
+
+    /// Makes a failure in a call that has not begun yet.
+    pub fn inject(&self, fault: Fault) {
+        lock(&self.faults).push(fault);
     }
 
     /// The machine goes away in so many seconds: actors are saved after the call under way where there is

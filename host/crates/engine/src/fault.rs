@@ -1,5 +1,6 @@
 //! Failures made on purpose, for demonstrations and tests: `STAGE[INDEX]:KIND[@SHARE]`.
 
+use std::fmt;
 use std::str::FromStr;
 
 use mobula_contract::StageRef;
@@ -35,6 +36,18 @@ impl Fault {
     #[must_use]
     pub fn is_for(&self, stage: &StageRef) -> bool {
         self.stage == stage.name && self.index == stage.index
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kind = match self.kind {
+            FaultKind::Trap => "trap",
+            FaultKind::WorkerCrash => "worker-crash",
+            FaultKind::ActorCrash => "actor-crash",
+            FaultKind::HostKill => "host-kill",
+        };
+        write!(f, "{}[{}]:{kind}@{}", self.stage, self.index, self.at)
     }
 }
 
@@ -82,6 +95,7 @@ mod tests {
     fn specs_are_read_as_written() {
         let fault: Fault = "train[4]:actor-crash@0.5".parse().unwrap();
         assert_eq!((fault.index, fault.kind, fault.at), (4, FaultKind::ActorCrash, 0.5));
+        assert_eq!(fault.to_string(), "train[4]:actor-crash@0.5");
         assert_eq!("load:trap".parse::<Fault>().unwrap().index, 0);
         for bad in
             ["", "train", "train:boom", "train[x]:trap", "train:trap@2", ":trap", "t:trap@NaN"]

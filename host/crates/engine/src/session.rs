@@ -21,7 +21,8 @@ const UNSEEN_POLL: Duration = Duration::from_millis(1);
 pub(crate) struct SessionShell {
     pub(crate) id: SessionId,
     pub(crate) seed: u64,
-    pub(crate) faults: Vec<Fault>,
+    /// Failures to make; some may come while the session runs.
+    pub(crate) faults: Arc<Mutex<Vec<Fault>>>,
     pub(crate) kill_host: fn(),
     pub(crate) recorded: bool,
     pub(crate) started: Instant,

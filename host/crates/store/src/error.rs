@@ -70,6 +70,9 @@ pub enum StoreError {
         /// Its version.
         version: String,
     },
+    /// A tenant of this name is there already.
+    #[error("there is a tenant `{0}` already")]
+    TenantExists(String),
     /// A file or folder.
     #[error("{path}: {source}")]
     Io {

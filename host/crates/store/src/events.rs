@@ -47,38 +47,80 @@ impl Store {
     /// # Errors
     /// [`StoreError::Unreadable`] where an event is not what was written, or is gone.
     pub fn events(&self, run: &RunId, after: u64) -> Result<Vec<(u64, RunEvent)>, StoreError> {
-        let query =
-            "SELECT number, body, sum FROM event WHERE run = ?1 AND number > ?2 ORDER BY number";
-        let read = |row: &rusqlite::Row<'_>| {
-            Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?, row.get::<_, Option<i64>>(2)?))
-        };
-        let after = after.cast_signed();
+        self.events_page(run, after, usize::MAX)
+    }
+
+    /// The first of them, at most `limit`.
+    ///
+    /// # Errors
+    /// [`StoreError::Unreadable`] where an event is not what was written, or is gone.
+    pub fn events_page(
+        &self,
+        run: &RunId,
+        after: u64,
+        limit: usize,
+    ) -> Result<Vec<(u64, RunEvent)>, StoreError> {
+        let query = "SELECT number, body, sum FROM event WHERE run = ?1 AND number > ?2
+            ORDER BY number LIMIT ?3";
+        let most = i64::try_from(limit).unwrap_or(i64::MAX);
+        // No run has so many.
+        let after = after.min(u64::MAX >> 2).cast_signed();
         let (count, found) = self.read(|db| {
             let db = snapshot(db)?;
-            Ok((count(&db, run)?, rows(&db, query, params![run.as_str(), after], read)?))
+            Ok((count(&db, run)?, rows(&db, query, params![run.as_str(), after, most], row)?))
         })?;
-        let wrong = |number: i64, detail: String| StoreError::Unreadable {
-            what: "event",
-            id: format!("{run} {number}"),
-            detail,
-        };
-        let gone = |number| wrong(number, format!("it is gone, one of {count} of this run"));
+        let full = found.len() >= limit;
         let last = found.last().map_or(after, |(number, ..)| *number);
-        let events = (after + 1..).zip(found).map(|(next, (number, body, kept))| {
-            if number != next {
-                return Err(gone(next));
-            }
-            // Those of version 1 have none.
-            let found = sum(&[run.as_str(), &number.to_string(), &body]);
-            if kept.is_some_and(|kept| kept != found) {
-                return Err(wrong(number, "its text is not the one that was written".to_owned()));
-            }
-            let event = serde_json::from_str(&body).map_err(|e| wrong(number, e.to_string()))?;
-            Ok((number.cast_unsigned(), event))
+        let events = (after + 1..).zip(found).map(|(next, row)| match row.0 == next {
+            true => event(run, row),
+            false => Err(gone(run, next, count)),
         });
         let events: Result<Vec<_>, _> = events.collect();
-        if last < count { events.and(Err(gone(last + 1))) } else { events }
+        if !full && last < count { events.and(Err(gone(run, last + 1, count))) } else { events }
     }
+
+    /// The last event of a run.
+    ///
+    /// # Errors
+    /// [`StoreError::Unreadable`] where it is not what was written, or is gone.
+    pub fn last_event(&self, run: &RunId) -> Result<Option<(u64, RunEvent)>, StoreError> {
+        let query = "SELECT number, body, sum FROM event WHERE run = ?1
+            ORDER BY number DESC LIMIT 1";
+        let (count, found) = self.read(|db| {
+            let db = snapshot(db)?;
+            Ok((count(&db, run)?, rows(&db, query, [run.as_str()], row)?))
+        })?;
+        match found.into_iter().next() {
+            Some(row) if row.0 >= count => event(run, row).map(Some),
+            None if count == 0 => Ok(None),
+            _ => Err(gone(run, count, count)),
+        }
+    }
+}
+
+type Row = (i64, String, Option<i64>);
+
+fn row(row: &rusqlite::Row<'_>) -> rusqlite::Result<Row> {
+    Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+}
+
+/// An event as it was written.
+fn event(run: &RunId, (number, body, kept): Row) -> Result<(u64, RunEvent), StoreError> {
+    // Those of version 1 have none.
+    let found = sum(&[run.as_str(), &number.to_string(), &body]);
+    if kept.is_some_and(|kept| kept != found) {
+        return Err(wrong(run, number, "its text is not the one that was written".to_owned()));
+    }
+    let event = serde_json::from_str(&body).map_err(|e| wrong(run, number, e.to_string()))?;
+    Ok((number.cast_unsigned(), event))
+}
+
+fn gone(run: &RunId, number: i64, count: i64) -> StoreError {
+    wrong(run, number, format!("it is gone, one of {count} of this run"))
+}
+
+fn wrong(run: &RunId, number: i64, detail: String) -> StoreError {
+    StoreError::Unreadable { what: "event", id: format!("{run} {number}"), detail }
 }
 
 /// How many events the run has had, whatever is found of them.

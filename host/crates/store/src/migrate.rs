@@ -2,8 +2,9 @@
 //!
 //! Version 1 kept the chunks of each checkpoint in a table of its own, `chunk(checkpoint, number, content)`,
 //! in pages of 4096 bytes. Version 2 keeps equal chunks once, with a hash each, and knows roots, sums, pins,
-//! metrics, imported checkpoints and what controllers learned. Version 3 counts the events of a run. A
-//! program refuses a database of a later version. `tests/golden` has a database of each earlier one.
+//! metrics, imported checkpoints and what controllers learned. Version 3 counts the events of a run, and has
+//! tenants, their tokens and mounts, the audit log, and which runs a server performs. A program refuses a
+//! database of a later version. `tests/golden` has a database of each earlier one.
 
 use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 
@@ -94,6 +95,50 @@ CREATE TABLE learned (              -- by controllers, between runs
 ) STRICT, WITHOUT ROWID;
 ";
 
+const SERVER_TABLES: &str = "
+CREATE INDEX run_by_start ON run (started_ms DESC, id DESC);
+CREATE TABLE served (               -- runs that a server performs
+    run TEXT PRIMARY KEY REFERENCES run(id) ON DELETE CASCADE,
+    text TEXT NOT NULL,             -- the pipeline file
+    sets TEXT NOT NULL,             -- what was set besides, as a JSON list
+    chaos INTEGER NOT NULL,         -- failures may be made in it
+    open INTEGER NOT NULL DEFAULT 1 -- to be taken up when the server starts
+) STRICT;
+CREATE TABLE tenant (
+    name TEXT PRIMARY KEY,
+    created_ms INTEGER NOT NULL,
+    quota TEXT NOT NULL             -- JSON
+) STRICT;
+CREATE TABLE token (
+    id TEXT PRIMARY KEY,            -- the part that may be shown
+    tenant TEXT NOT NULL REFERENCES tenant(name) ON DELETE CASCADE,
+    label TEXT NOT NULL,
+    session INTEGER NOT NULL,       -- of a browser
+    parent TEXT REFERENCES token(id) ON DELETE CASCADE,  -- the token that opened the session
+    hash BLOB NOT NULL,             -- BLAKE3 of the whole token
+    admin INTEGER NOT NULL,
+    created_ms INTEGER NOT NULL,
+    expires_ms INTEGER,
+    revoked_ms INTEGER,
+    used_ms INTEGER
+) STRICT;
+CREATE INDEX token_of_tenant ON token (tenant, created_ms);
+CREATE TABLE mount (                -- folders that pipelines of a tenant may name
+    tenant TEXT NOT NULL REFERENCES tenant(name) ON DELETE CASCADE,
+    name TEXT NOT NULL,
+    folder TEXT NOT NULL,
+    PRIMARY KEY (tenant, name)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE audit (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    at_ms INTEGER NOT NULL,
+    author TEXT NOT NULL,
+    act TEXT NOT NULL,
+    subject TEXT NOT NULL,
+    detail TEXT NOT NULL
+) STRICT;
+";
+
 /// Brings the database of a connection to this program's version. Either all of it is, or nothing.
 pub(crate) fn migrate(store: &Store, mut db: Connection) -> Result<Connection, StoreError> {
     let change = |db: &mut Connection| {
@@ -109,8 +154,13 @@ pub(crate) fn migrate(store: &Store, mut db: Connection) -> Result<Connection, S
             0 => found_new(store, &changes)?,
             1 => from_1(&changes).and_then(|()| from_2(&changes))?,
             2 => from_2(&changes)?,
-            _ => return Ok(false),
+            _ => {
+                drop(changes);
+                db.pragma_update(None, "foreign_keys", true)?;
+                return Ok(false);
+            }
         }
+        changes.execute_batch(SERVER_TABLES)?;
         changes.pragma_update(None, "application_id", APPLICATION)?;
         changes.pragma_update(None, "user_version", VERSION)?;
         changes.commit()?;

@@ -11,6 +11,21 @@ use crate::open::{Store, now_ms};
 const COLUMNS: &str = "SELECT id, pipeline, seed, status, started_ms, wall_s, error FROM run";
 const HINT: &str = "`mobula runs list` shows those there are";
 
+/// Which runs are asked for.
+#[derive(Debug, Clone, Default)]
+pub struct RunsAsked {
+    /// Only those that stand so.
+    pub status: Option<RunStatus>,
+    /// Only those of this pipeline.
+    pub pipeline: Option<String>,
+    /// Only those whose name, pipeline or error has this text in it, whatever the case.
+    pub text: Option<String>,
+    /// Only those that come after this one in the list: its start and its name.
+    pub after: Option<(u64, String)>,
+    /// At most so many.
+    pub limit: usize,
+}
+
 /// A run to be entered.
 #[derive(Debug)]
 pub struct NewRun<'a> {
@@ -56,6 +71,54 @@ impl Store {
     pub fn runs(&self) -> Result<Vec<RunRow>, StoreError> {
         let query = format!("{COLUMNS} ORDER BY started_ms DESC, id DESC");
         Ok(self.rows(&query, [], read)?.into_iter().map(|row| self.seen(row)).collect())
+    }
+
+    /// A part of the runs, newest first: as long as asked for, unless there are no more.
+    pub fn runs_page(&self, asked: &RunsAsked) -> Result<Vec<RunRow>, StoreError> {
+        let query = format!(
+            "{COLUMNS} WHERE (started_ms, id) < (?1, ?2)
+             AND (?3 IS NULL OR status = ?3 OR (?3 = 'interrupted' AND status = 'running'))
+             AND (?4 IS NULL OR pipeline = ?4)
+             AND (?5 IS NULL OR instr(lower(id || ' ' || pipeline || ' ' || coalesce(error, '')), ?5) > 0)
+             ORDER BY started_ms DESC, id DESC LIMIT ?6"
+        );
+        let status = asked.status.map(|status| status.to_string());
+        let text = asked.text.as_ref().map(|text| text.to_lowercase());
+        let first = || (u64::MAX >> 1, String::new());
+        let mut after = asked.after.clone().unwrap_or_else(first);
+        let mut found = Vec::new();
+        loop {
+            let wanted = asked.limit - found.len();
+            let limit = i64::try_from(wanted).unwrap_or(i64::MAX);
+            let values =
+                params![after.0.cast_signed(), after.1, status, asked.pipeline, text, limit];
+            let page = self.rows(&query, values, read)?;
+            let last = page.last().map(|row| (row.started_ms, row.run.to_string()));
+            let more = page.len() == wanted && wanted > 0;
+            let seen = page.into_iter().map(|row| self.seen(row));
+            found.extend(seen.filter(|row| asked.status.is_none_or(|status| row.status == status)));
+            match last {
+                Some(last) if more && found.len() < asked.limit => after = last,
+                _ => return Ok(found),
+            }
+        }
+    }
+
+    /// How many runs stand how, as their rows say.
+    pub fn count_runs(&self) -> Result<Vec<(RunStatus, u64)>, StoreError> {
+        let query = "SELECT status, COUNT(*) FROM run GROUP BY status";
+        let read = |row: &rusqlite::Row<'_>| Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?));
+        let rows = self.rows(query, [], read)?.into_iter();
+        let status = |text: String| serde_json::from_value::<RunStatus>(text.into()).ok();
+        Ok(rows.filter_map(|(text, n)| Some((status(text)?, n.cast_unsigned()))).collect())
+    }
+
+    /// The run of exactly this name.
+    pub fn run_row(&self, id: &str) -> Result<RunRow, StoreError> {
+        let query = format!("{COLUMNS} WHERE id = ?1");
+        let found = self.rows(&query, [id], read)?.into_iter().next();
+        let none = StoreError::NotFound { what: "run", id: id.to_owned(), hint: HINT };
+        found.map(|row| self.seen(row)).ok_or(none)
     }
 
     /// The run of this name, or the only one whose name begins so; `last` is the newest.

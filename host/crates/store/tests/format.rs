@@ -72,6 +72,10 @@ fn a_database_of_version_2_is_upgraded_and_its_events_are_counted() {
     assert_eq!(store.learned_of("p", "a").unwrap().unwrap().body, "{\"x\":1}");
     let events = store.events(&run, 0).unwrap();
     assert_eq!((events.len(), store.events(&other, 0).unwrap().len()), (3, 0));
+    assert!(
+        store.tenants().unwrap().is_empty(),
+        "it has the server's tables, with nothing in them"
+    );
     store.append(&run, &[events[0].1.clone()]).unwrap();
     assert_eq!(store.events(&run, 3).unwrap()[0].0, 4);
     drop(store);

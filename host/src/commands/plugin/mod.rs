@@ -24,6 +24,7 @@ use serde_json::{Value as Json, json};
 
 pub(crate) use args::{Language, PluginCommand};
 pub(crate) use fixture::{Fixture, MethodCall, Spec};
+pub(crate) use shelf::needed;
 
 use crate::home;
 use crate::output::{Output, bytes};

@@ -105,7 +105,7 @@ pub(crate) fn remove(wanted: &str, store: &Store, output: Output) -> anyhow::Res
 }
 
 /// Digests that runs which can be resumed began with.
-fn needed(store: &Store) -> anyhow::Result<BTreeSet<String>> {
+pub(crate) fn needed(store: &Store) -> anyhow::Result<BTreeSet<String>> {
     let mut needed = BTreeSet::new();
     let open = store.runs().map_err(home::coded)?;
     for run in open.into_iter().filter(|run| run.status != RunStatus::Succeeded) {

@@ -1,0 +1,144 @@
+//! Plugins and checkpoints on a server.
+
+use serde_json::{Value as Json, json};
+
+use super::{Remote, listed};
+use crate::args::CheckpointsCommand;
+use crate::commands::plugin::PluginCommand;
+use crate::exit::{Ended, Exit};
+use crate::output::Output;
+
+impl Remote {
+    pub(super) fn plugin(&self, command: &PluginCommand, output: Output) -> anyhow::Result<()> {
+        match command {
+            PluginCommand::List { .. } => {
+                let found = self.get("/plugins")?;
+                let plugins = found["plugins"].as_array().cloned().unwrap_or_default();
+                output.result(&json!({ "$type": "plugins", "plugins": plugins }), || {
+                    listed(&plugins, &["name", "version", "enabled", "size", "digest"])
+                })
+            }
+            PluginCommand::Push { plugin: file } => {
+                let component = std::fs::read(file).map_err(|e| {
+                    Ended::error(Exit::NotFound, format!("cannot read {}: {e}", file.display()))
+                })?;
+                let request = self.agent.post(self.place("/plugins?enable=true"));
+                let request = request.header("Authorization", self.bearer());
+                let request = request.header("Content-Type", "application/wasm");
+                let pushed = self.document(request.send(&component[..]))?;
+                let document = json!({ "$type": "plugin.pushed", "name": pushed["name"],
+                    "version": pushed["version"], "digest": pushed["digest"] });
+                output.result(&document, || {
+                    listed(std::slice::from_ref(&document), &["name", "version", "digest"])
+                })
+            }
+            PluginCommand::Inspect { plugin } => {
+                let found = self.get("/plugins")?;
+                let all = found["plugins"].as_array().cloned().unwrap_or_default();
+                let (name, version) = match plugin.split_once('@') {
+                    Some((name, version)) => (name, Some(version)),
+                    None => (plugin.as_str(), None),
+                };
+                let fits = |it: &&Json| {
+                    it["name"] == name && version.is_none_or(|version| it["version"] == version)
+                };
+                let found = all.iter().find(fits).ok_or_else(|| {
+                    Ended::error(Exit::NotFound, format!("no plugin `{plugin}` on {}", self.url))
+                })?;
+                let mut document = found.clone();
+                document["$type"] = json!("plugin");
+                output.result(&document, || format!("{document:#}"))
+            }
+            PluginCommand::Enable { plugin } => self.change_plugin(plugin, "enable", output),
+            PluginCommand::Disable { plugin } => self.change_plugin(plugin, "disable", output),
+            PluginCommand::Remove { plugin } => self.change_plugin(plugin, "remove", output),
+            _ => unreachable!("taken care of above"),
+        }
+    }
+
+    fn change_plugin(&self, plugin: &str, act: &str, output: Output) -> anyhow::Result<()> {
+        let Some((name, version)) = plugin.split_once('@') else {
+            let message = format!("`{plugin}`: on a server say the version too, NAME@VERSION");
+            return Err(Ended::error(Exit::Invalid, message));
+        };
+        let path = format!("/plugins/{name}/{version}");
+        match act {
+            "remove" => self.delete(&path)?,
+            act => self.post(&format!("{path}/{act}"), &json!({}))?,
+        };
+        let document = json!({ "$type": format!("plugin.{act}d"),
+            "plugins": [plugin] });
+        output.result(&document, || format!("{plugin}: {act} done"))
+    }
+
+    pub(super) fn checkpoints(
+        &self,
+        command: &CheckpointsCommand,
+        output: Output,
+    ) -> anyhow::Result<()> {
+        let all = |run: Option<&String>| -> anyhow::Result<Vec<Json>> {
+            let of =
+                run.map(|run| Ok::<_, anyhow::Error>(format!("?run={}", self.whole_name(run)?)));
+            let found =
+                self.get(&format!("/checkpoints{}", of.transpose()?.unwrap_or_default()))?;
+            Ok(found["checkpoints"].as_array().cloned().unwrap_or_default())
+        };
+        let find = |text: &str| -> anyhow::Result<Json> {
+            let rows = all(None)?;
+            let named = |row: &&Json| row["id"] == text;
+            let begins = |row: &Json| row["id"].as_str().is_some_and(|id| id.starts_with(text));
+            if let Some(row) = rows.iter().find(named) {
+                return Ok(row.clone());
+            }
+            let mut fits = rows.into_iter().filter(|row| text == "last" || begins(row));
+            match (fits.next(), fits.next()) {
+                (Some(row), None) => Ok(row),
+                (Some(row), Some(_)) if text == "last" => Ok(row),
+                (Some(_), Some(_)) => {
+                    let message = format!("`{text}` fits more than one checkpoint");
+                    Err(Ended::error(Exit::Invalid, message))
+                }
+                (None, _) => Err(Ended::error(Exit::NotFound, format!("no checkpoint `{text}`"))),
+            }
+        };
+        let columns = ["id", "stage", "index", "actor", "bytes", "pinned"];
+        match command {
+            CheckpointsCommand::List { run } => {
+                let rows = all(run.as_ref())?;
+                let document = json!({ "$type": "checkpoints", "checkpoints": rows });
+                output.result(&document, || listed(&rows, &columns))
+            }
+            CheckpointsCommand::Show { checkpoint } => {
+                let row = find(checkpoint)?;
+                let document = json!({ "$type": "checkpoints", "checkpoints": [row] });
+                output.result(&document, || listed(std::slice::from_ref(&row), &columns))
+            }
+            CheckpointsCommand::Export { checkpoint, output: file, state } => {
+                let row = find(checkpoint)?;
+                let id = row["id"].as_str().unwrap_or_default();
+                let path = self.place(&format!("/checkpoints/{id}/download?state={state}"));
+                let request = self.agent.get(path).header("Authorization", self.bearer());
+                let mut answer = self.answered(request.call())?;
+                let mut bytes = 0;
+                crate::commands::write_file_with(file, |part| {
+                    bytes = std::io::copy(&mut answer.body_mut().as_reader(), part)?;
+                    Ok(())
+                })?;
+                let document = json!({ "$type": "checkpoint.exported", "checkpoint": id,
+                    "file": file, "bytes": bytes });
+                output.result(&document, || format!("{}: {bytes} bytes", file.display()))
+            }
+            CheckpointsCommand::Pin { checkpoint } | CheckpointsCommand::Unpin { checkpoint } => {
+                let pinned = matches!(command, CheckpointsCommand::Pin { .. });
+                let row = find(checkpoint)?;
+                let id = row["id"].as_str().unwrap_or_default();
+                let word = if pinned { "pin" } else { "unpin" };
+                self.post(&format!("/checkpoints/{id}/{word}"), &json!({}))?;
+                let document =
+                    json!({ "$type": "checkpoint.pinned", "checkpoint": id, "pinned": pinned });
+                output.result(&document, || format!("{id}: {word}ned"))
+            }
+            _ => unreachable!("taken care of above"),
+        }
+    }
+}
