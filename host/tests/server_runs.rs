@@ -190,6 +190,49 @@ fn a_plugin_is_looked_into_tried_and_enabled_before_a_run_uses_it() {
     assert_eq!(server.ask(&red, "DELETE", "/plugins/subset/0.1.0", None).status, 409, "built in");
 }
 
+/// A component with a section that means nothing: the same plugin in other bytes.
+fn padded(component: &[u8]) -> Vec<u8> {
+    [component, &[0, 5, 4], b"more"].concat()
+}
+
+#[test]
+fn a_plugin_that_is_still_written_is_replaced_without_a_restart_and_runs_end_with_what_they_began_with()
+ {
+    let server = Server::start();
+    let red = server.tenant("red", &[]);
+    let program = std::path::Path::new(env!("CARGO_BIN_EXE_mobula")).parent().unwrap();
+    let component = std::fs::read(program.join("plugins/running-stats.wasm")).unwrap();
+    let bearer = format!("Authorization: Bearer {red}");
+    let push = |how: &str, component: &[u8]| {
+        let path = format!("/api/v1/plugins?enable=true{how}");
+        server.send("POST", &path, &[&bearer, "Content-Type: application/wasm"], component)
+    };
+    let first = push("", &component).json(201);
+    assert_eq!(push("", &padded(&component)).status, 409, "not unless it is said");
+    let run = server.begin(&red, &["stage.train.repeat=300"]);
+    let second = push("&replace=true", &padded(&component)).json(201);
+    assert_eq!(second["version"], first["version"]);
+    assert_ne!(second["digest"], first["digest"]);
+    let body = json!({ "pipeline": tiny() });
+    let early = server.ask(&red, "POST", "/runs", Some(&body));
+    assert!(early.status == 409 && early.text().contains("wait for its end"), "{}", early.text());
+    let done = server.until_done(&red, &run);
+    assert_eq!(done["report"]["status"], "succeeded", "{done:#}");
+    let next = server.begin(&red, &[]);
+    assert_eq!(server.until_done(&red, &next)["report"]["status"], "succeeded");
+    let used = |run: &str| {
+        let events = server.mobula.home.path().join("tenants/red/mobula.db");
+        let store = mobula_store::Store::open(events.parent().unwrap()).unwrap();
+        let pipeline = store.run_pipeline(&store.find_run(run).unwrap().run).unwrap();
+        let pin = pipeline.plugins.iter().find(|pin| pin.name == "running-stats").cloned();
+        pin.unwrap().digest
+    };
+    assert_eq!(
+        [json!(used(&run)), json!(used(&next))],
+        [first["digest"].clone(), second["digest"].clone()]
+    );
+}
+
 #[test]
 fn a_pipeline_is_checked_as_it_is_typed() {
     let server = Server::start();
