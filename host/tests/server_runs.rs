@@ -234,6 +234,39 @@ fn a_plugin_that_is_still_written_is_replaced_without_a_restart_and_runs_end_wit
 }
 
 #[test]
+fn an_upload_that_breaks_off_is_made_again_when_the_server_is_back() {
+    use std::io::{Read as _, Write as _};
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let server = std::thread::spawn(move || {
+        // Goes away in the middle of the first.
+        let (mut first, _) = listener.accept().unwrap();
+        first.read_exact(&mut [0; 50_000]).unwrap();
+        drop(first);
+        let (second, _) = listener.accept().unwrap();
+        let mut second = std::io::BufReader::new(second);
+        let mut all = Vec::new();
+        while !all.ends_with(b"the end") {
+            let mut some = [0; 4096];
+            let count = second.read(&mut some).unwrap();
+            assert!(count > 0, "it ended early");
+            all.extend_from_slice(&some[..count]);
+        }
+        let body = json!({ "name": "p", "version": "1.0.0", "digest": "blake3:0" }).to_string();
+        let head = format!("HTTP/1.1 201 Created\r\nContent-Length: {}\r\n\r\n", body.len());
+        second.get_mut().write_all((head + &body).as_bytes()).unwrap();
+    });
+    let mobula = common::Mobula::new();
+    let file = mobula.home.path().join("p.wasm");
+    std::fs::write(&file, [&vec![7; 4 << 20][..], b"the end"].concat()).unwrap();
+    let file = file.display().to_string();
+    let mut push = mobula.command(&["--server", &url, "plugin", "push", &file, "--json"]);
+    let pushed = push.env("MOBULA_TOKEN", "mt_x").output().unwrap();
+    assert_eq!(common::Ended::from_output(&pushed).json()["name"], "p");
+    server.join().unwrap();
+}
+
+#[test]
 fn a_pipeline_is_checked_as_it_is_typed() {
     let server = Server::start();
     let red = server.tenant("red", &[]);

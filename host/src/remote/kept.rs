@@ -1,6 +1,7 @@
 //! Plugins and checkpoints on a server.
 
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value as Json, json};
 
@@ -9,6 +10,17 @@ use crate::args::CheckpointsCommand;
 use crate::commands::plugin::{Built, PluginCommand, Successor};
 use crate::exit::{Ended, Exit};
 use crate::output::Output;
+
+/// How long a server has to come back.
+const RETURN_TIME_MAX: Duration = Duration::from_secs(60);
+const RETURN_POLL: Duration = Duration::from_millis(500);
+
+/// Whether there was a connection, which ended.
+fn broke_off(error: &ureq::Error) -> bool {
+    use std::io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
+    let ended = [BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof];
+    matches!(error, ureq::Error::Io(e) if ended.contains(&e.kind()))
+}
 
 /// A server where a plugin that is being written is used: each good build takes the place of the one before.
 /// Runs that are under way there end with what they began with, actors too; those that begin later use the
@@ -81,10 +93,21 @@ impl Remote {
             Ended::error(Exit::NotFound, format!("cannot read {}: {e}", file.display()))
         })?;
         let path = format!("/plugins?enable=true&replace={replace}");
-        let request = self.agent.post(self.place(&path));
-        let request = request.header("Authorization", self.bearer());
-        let request = request.header("Content-Type", "application/wasm");
-        self.document(request.send(&component[..]))
+        let send = || {
+            let request = self.agent.post(self.place(&path));
+            let request = request.header("Authorization", self.bearer());
+            request.header("Content-Type", "application/wasm").send(&component[..])
+        };
+        let mut sent = send();
+        // An upload that was begun and broke off: the server is started again, and takes it then.
+        if sent.as_ref().is_err_and(broke_off) {
+            let until = Instant::now() + RETURN_TIME_MAX;
+            while sent.is_err() && Instant::now() < until {
+                std::thread::sleep(RETURN_POLL);
+                sent = send();
+            }
+        }
+        self.document(sent)
     }
 
     fn change_plugin(&self, plugin: &str, act: &str, output: Output) -> anyhow::Result<()> {
