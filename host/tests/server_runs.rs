@@ -190,6 +190,82 @@ fn a_plugin_is_looked_into_tried_and_enabled_before_a_run_uses_it() {
     assert_eq!(server.ask(&red, "DELETE", "/plugins/subset/0.1.0", None).status, 409, "built in");
 }
 
+/// A component with a section that means nothing: the same plugin in other bytes.
+fn padded(component: &[u8]) -> Vec<u8> {
+    [component, &[0, 5, 4], b"more"].concat()
+}
+
+#[test]
+fn a_plugin_that_is_still_written_is_replaced_without_a_restart_and_runs_end_with_what_they_began_with()
+ {
+    let server = Server::start();
+    let red = server.tenant("red", &[]);
+    let program = std::path::Path::new(env!("CARGO_BIN_EXE_mobula")).parent().unwrap();
+    let component = std::fs::read(program.join("plugins/running-stats.wasm")).unwrap();
+    let bearer = format!("Authorization: Bearer {red}");
+    let push = |how: &str, component: &[u8]| {
+        let path = format!("/api/v1/plugins?enable=true{how}");
+        server.send("POST", &path, &[&bearer, "Content-Type: application/wasm"], component)
+    };
+    let first = push("", &component).json(201);
+    assert_eq!(push("", &padded(&component)).status, 409, "not unless it is said");
+    let run = server.begin(&red, &["stage.train.repeat=300"]);
+    let second = push("&replace=true", &padded(&component)).json(201);
+    assert_eq!(second["version"], first["version"]);
+    assert_ne!(second["digest"], first["digest"]);
+    let body = json!({ "pipeline": tiny() });
+    let early = server.ask(&red, "POST", "/runs", Some(&body));
+    assert!(early.status == 409 && early.text().contains("wait for its end"), "{}", early.text());
+    let done = server.until_done(&red, &run);
+    assert_eq!(done["report"]["status"], "succeeded", "{done:#}");
+    let next = server.begin(&red, &[]);
+    assert_eq!(server.until_done(&red, &next)["report"]["status"], "succeeded");
+    let used = |run: &str| {
+        let events = server.mobula.home.path().join("tenants/red/mobula.db");
+        let store = mobula_store::Store::open(events.parent().unwrap()).unwrap();
+        let pipeline = store.run_pipeline(&store.find_run(run).unwrap().run).unwrap();
+        let pin = pipeline.plugins.iter().find(|pin| pin.name == "running-stats").cloned();
+        pin.unwrap().digest
+    };
+    assert_eq!(
+        [json!(used(&run)), json!(used(&next))],
+        [first["digest"].clone(), second["digest"].clone()]
+    );
+}
+
+#[test]
+fn an_upload_that_breaks_off_is_made_again_when_the_server_is_back() {
+    use std::io::{Read as _, Write as _};
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let server = std::thread::spawn(move || {
+        // Goes away in the middle of the first.
+        let (mut first, _) = listener.accept().unwrap();
+        first.read_exact(&mut [0; 50_000]).unwrap();
+        drop(first);
+        let (second, _) = listener.accept().unwrap();
+        let mut second = std::io::BufReader::new(second);
+        let mut all = Vec::new();
+        while !all.ends_with(b"the end") {
+            let mut some = [0; 4096];
+            let count = second.read(&mut some).unwrap();
+            assert!(count > 0, "it ended early");
+            all.extend_from_slice(&some[..count]);
+        }
+        let body = json!({ "name": "p", "version": "1.0.0", "digest": "blake3:0" }).to_string();
+        let head = format!("HTTP/1.1 201 Created\r\nContent-Length: {}\r\n\r\n", body.len());
+        second.get_mut().write_all((head + &body).as_bytes()).unwrap();
+    });
+    let mobula = common::Mobula::new();
+    let file = mobula.home.path().join("p.wasm");
+    std::fs::write(&file, [&vec![7; 4 << 20][..], b"the end"].concat()).unwrap();
+    let file = file.display().to_string();
+    let mut push = mobula.command(&["--server", &url, "plugin", "push", &file, "--json"]);
+    let pushed = push.env("MOBULA_TOKEN", "mt_x").output().unwrap();
+    assert_eq!(common::Ended::from_output(&pushed).json()["name"], "p");
+    server.join().unwrap();
+}
+
 #[test]
 fn a_pipeline_is_checked_as_it_is_typed() {
     let server = Server::start();

@@ -1,12 +1,49 @@
 //! Plugins and checkpoints on a server.
 
+use std::path::Path;
+use std::time::{Duration, Instant};
+
 use serde_json::{Value as Json, json};
 
 use super::{Remote, listed};
 use crate::args::CheckpointsCommand;
-use crate::commands::plugin::PluginCommand;
+use crate::commands::plugin::{Built, PluginCommand, Successor};
 use crate::exit::{Ended, Exit};
 use crate::output::Output;
+
+/// How long a server has to come back.
+const RETURN_TIME_MAX: Duration = Duration::from_secs(60);
+const RETURN_POLL: Duration = Duration::from_millis(500);
+
+/// Whether there was a connection, which ended.
+fn broke_off(error: &ureq::Error) -> bool {
+    use std::io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
+    let ended = [BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof];
+    matches!(error, ureq::Error::Io(e) if ended.contains(&e.kind()))
+}
+
+/// A server where a plugin that is being written is used: each good build takes the place of the one before.
+/// Runs that are under way there end with what they began with, actors too; those that begin later use the
+/// new one.
+pub(super) struct Running {
+    pub(super) remote: Remote,
+    pub(super) output: Output,
+}
+
+impl Successor for Running {
+    fn take_over(&mut self, built: &Built) -> anyhow::Result<()> {
+        let pushed = self.remote.push(&built.file, true)?;
+        let text = |key: &str| pushed[key].as_str().unwrap_or_default().to_owned();
+        self.output.note(&format!(
+            "{} {} is {} at {} now; runs under way end with what they began with",
+            text("name"),
+            text("version"),
+            text("digest"),
+            self.remote.url
+        ));
+        Ok(())
+    }
+}
 
 impl Remote {
     pub(super) fn plugin(&self, command: &PluginCommand, output: Output) -> anyhow::Result<()> {
@@ -18,14 +55,8 @@ impl Remote {
                     listed(&plugins, &["name", "version", "enabled", "size", "digest"])
                 })
             }
-            PluginCommand::Push { plugin: file } => {
-                let component = std::fs::read(file).map_err(|e| {
-                    Ended::error(Exit::NotFound, format!("cannot read {}: {e}", file.display()))
-                })?;
-                let request = self.agent.post(self.place("/plugins?enable=true"));
-                let request = request.header("Authorization", self.bearer());
-                let request = request.header("Content-Type", "application/wasm");
-                let pushed = self.document(request.send(&component[..]))?;
+            PluginCommand::Push { plugin: file, replace } => {
+                let pushed = self.push(file, *replace)?;
                 let document = json!({ "$type": "plugin.pushed", "name": pushed["name"],
                     "version": pushed["version"], "digest": pushed["digest"] });
                 output.result(&document, || {
@@ -54,6 +85,29 @@ impl Remote {
             PluginCommand::Remove { plugin } => self.change_plugin(plugin, "remove", output),
             _ => unreachable!("taken care of above"),
         }
+    }
+
+    /// Uploads a component, for use at once.
+    fn push(&self, file: &Path, replace: bool) -> anyhow::Result<Json> {
+        let component = std::fs::read(file).map_err(|e| {
+            Ended::error(Exit::NotFound, format!("cannot read {}: {e}", file.display()))
+        })?;
+        let path = format!("/plugins?enable=true&replace={replace}");
+        let send = || {
+            let request = self.agent.post(self.place(&path));
+            let request = request.header("Authorization", self.bearer());
+            request.header("Content-Type", "application/wasm").send(&component[..])
+        };
+        let mut sent = send();
+        // An upload that was begun and broke off: the server is started again, and takes it then.
+        if sent.as_ref().is_err_and(broke_off) {
+            let until = Instant::now() + RETURN_TIME_MAX;
+            while sent.is_err() && Instant::now() < until {
+                std::thread::sleep(RETURN_POLL);
+                sent = send();
+            }
+        }
+        self.document(sent)
     }
 
     fn change_plugin(&self, plugin: &str, act: &str, output: Output) -> anyhow::Result<()> {

@@ -16,7 +16,7 @@ use serde_json::{Value as Json, json};
 use ureq::tls::{PemItem, RootCerts, TlsConfig};
 
 use crate::args::{CheckpointsCommand, Command, RunArgs, RunsCommand};
-use crate::commands::plugin::PluginCommand;
+use crate::commands::plugin::{self, PluginCommand};
 use crate::commands::runs::prose;
 use crate::exit::{Ended, Exit};
 use crate::home;
@@ -67,7 +67,8 @@ pub(crate) fn perform(
             | PluginCommand::Disable { .. }
             | PluginCommand::Remove { .. },
         ) => Some(Remote::open(server, home).and_then(|remote| remote.perform(command, output))),
-        Command::Plugin(_) => not_there("plugin new, build, check, test, run and dev"),
+        Command::Plugin(PluginCommand::Dev { dir }) => Some(develop(dir, server, home, output)),
+        Command::Plugin(_) => not_there("plugin new, build, check, test and run"),
         Command::Checkpoints(
             CheckpointsCommand::Verify { .. }
             | CheckpointsCommand::Gc { .. }
@@ -75,6 +76,13 @@ pub(crate) fn perform(
         ) => not_there("checkpoints verify, gc and import"),
         _ => Some(Remote::open(server, home).and_then(|remote| remote.perform(command, output))),
     }
+}
+
+/// Builds and tests here; what is good goes to the server.
+fn develop(dir: &Path, server: &str, home: Option<PathBuf>, output: Output) -> anyhow::Result<()> {
+    let store = home::store(home.clone())?;
+    let mut successor = kept::Running { remote: Remote::open(server, home)?, output };
+    plugin::develop(dir, &store, &mut successor, output)
 }
 
 fn kept(home: Option<PathBuf>) -> anyhow::Result<PathBuf> {

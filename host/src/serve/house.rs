@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use mobula_contract::{Quota, RunEvent, RunStatus};
 use mobula_server::documents as doc;
 use mobula_server::{
-    Answer, Caller, Download, Follow, Gauge, House, OpenedSession, Refusal, watch,
+    Answer, Caller, Download, Follow, Gauge, House, OpenedSession, Push, Refusal, watch,
 };
 use serde_json::Value as Json;
 
@@ -198,8 +198,8 @@ impl House for HostHouse {
         Ok(folder)
     }
 
-    fn push(&self, caller: &Caller, file: &Path, enable: bool) -> Answer<doc::Plugin> {
-        self.push_plugin(caller, file, enable)
+    fn push(&self, caller: &Caller, file: &Path, how: Push) -> Answer<doc::Plugin> {
+        self.push_plugin(caller, file, how)
     }
 
     fn enable(&self, caller: &Caller, name: &str, version: &str, enabled: bool) -> Answer<()> {

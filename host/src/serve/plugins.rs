@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex};
 
 use mobula_sandbox::Plugin;
 use mobula_server::documents as doc;
-use mobula_server::{Answer, Caller, Refusal, Why};
-use mobula_store::PluginRow;
+use mobula_server::{Answer, Caller, Push, Refusal, Why};
+use mobula_store::{PluginRow, Store};
 
 use super::refuse::{internal, of_store, refusal};
 use super::tenant::Tenant;
@@ -65,7 +65,7 @@ impl HostHouse {
         &self,
         caller: &Caller,
         file: &Path,
-        enable: bool,
+        how: Push,
     ) -> Answer<doc::Plugin> {
         self.is_going()?;
         let tenant = self.of(caller)?;
@@ -81,9 +81,13 @@ impl HostHouse {
         let store = tenant.store()?;
         let known = store.plugins().map_err(of_store)?;
         let was = known.iter().find(|row| row.name == name && row.version == version);
-        store.push_plugin(&name, &version, &bytes).map_err(of_store)?;
-        if was.is_none() || enable {
-            store.enable_plugin(&name, Some(&version), enable).map_err(of_store)?;
+        let keep = if how.replace { Store::replace_plugin } else { Store::push_plugin };
+        keep(&store, &name, &version, &bytes).map_err(of_store)?;
+        if was.is_none() || how.enable {
+            store.enable_plugin(&name, Some(&version), how.enable).map_err(of_store)?;
+        }
+        if let Some(was) = was.filter(|was| was.digest != plugin.digest()) {
+            forget_component(&store, &was.digest)?;
         }
         tenant.catalogue.refresh(&store).map_err(|e| internal(&e))?;
         drop(store);
@@ -124,11 +128,7 @@ impl HostHouse {
         let row = pushed_row(&tenant, name, version)?;
         unused(&tenant, name, version)?;
         store.remove_plugin(name, Some(version)).map_err(of_store)?;
-        let left = store.plugins().map_err(of_store)?;
-        let needed = needed(&store).map_err(|e| internal(&e))?;
-        if !left.iter().any(|left| left.digest == row.digest) && !needed.contains(&row.digest) {
-            let _ = std::fs::remove_file(store.plugin_file(&row.digest));
-        }
+        forget_component(&store, &row.digest)?;
         tenant.catalogue.refresh(&store).map_err(|e| internal(&e))?;
         self.note(caller, "plugin.remove", &format!("{}/{name}@{version}", tenant.name), "");
         Ok(())
@@ -153,6 +153,16 @@ impl HostHouse {
         }
         Err(none(name, version))
     }
+}
+
+/// Removes the file of a component that has no name any more, unless a run needs it.
+fn forget_component(store: &Store, digest: &str) -> Answer<()> {
+    let left = store.plugins().map_err(of_store)?;
+    let needed = needed(store).map_err(|e| internal(&e))?;
+    if !left.iter().any(|left| left.digest == digest) && !needed.contains(digest) {
+        let _ = std::fs::remove_file(store.plugin_file(digest));
+    }
+    Ok(())
 }
 
 impl Tenant {

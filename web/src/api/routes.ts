@@ -1,6 +1,6 @@
 /** The routes of the API, each as a function. */
 
-import { ask, BASE, query, seg } from "./client.ts";
+import { ApiError, ask, BASE, query, seg } from "./client.ts";
 import type {
   AuditEntry,
   Checked,
@@ -85,11 +85,25 @@ export const pinCheckpoint = (id: string, pinned: boolean) =>
   ask<void>(`/checkpoints/${seg(id)}/${pinned ? "pin" : "unpin"}`, post());
 export const dropCheckpoint = (id: string) => ask<void>(`/checkpoints/${seg(id)}`, { method: "DELETE" });
 
+/** How long an upload waits for a server that went away. */
+const UPLOAD_WAIT_MS = 60_000;
 const pluginPath = (name: string, version: string) => `/plugins/${seg(name)}/${seg(version)}`;
 export const getPlugins = (signal?: Wait) => ask<{ plugins: Plugin[] }>("/plugins", waiting(signal));
 export const getPlugin = (name: string, version: string, signal?: Wait) =>
   ask<Plugin>(pluginPath(name, version), waiting(signal));
-export const uploadPlugin = (file: Blob) => ask<Plugin>("/plugins", { method: "POST", body: file });
+/** Uploads a component; where the server goes away meanwhile, it gets the file when it is back. */
+export async function uploadPlugin(file: Blob): Promise<Plugin> {
+  const until = Date.now() + UPLOAD_WAIT_MS;
+  for (;;) {
+    try {
+      return await ask<Plugin>("/plugins", { method: "POST", body: file });
+    } catch (cause) {
+      const away = cause instanceof ApiError && cause.status === 0;
+      if (!away || Date.now() > until) throw cause;
+      await new Promise((resolve) => setTimeout(resolve, 1000));
+    }
+  }
+}
 export const enablePlugin = (name: string, version: string, enabled: boolean) =>
   ask<void>(`${pluginPath(name, version)}/${enabled ? "enable" : "disable"}`, post());
 export const removePlugin = (name: string, version: string) =>

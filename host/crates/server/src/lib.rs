@@ -18,7 +18,7 @@ mod serve;
 mod tails;
 mod tls;
 
-pub use port::{Answer, Caller, Download, Follow, Gauge, House, OpenedSession, Refusal, Why};
+pub use port::{Answer, Caller, Download, Follow, Gauge, House, OpenedSession, Push, Refusal, Why};
 pub use serve::{ServeConfig, openapi, serve};
 pub use tls::{Tls, TlsFiles};
 /// What a run's readers wait on.

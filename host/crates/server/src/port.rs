@@ -110,6 +110,15 @@ pub struct Follow {
     pub status: mobula_contract::RunStatus,
 }
 
+/// How an upload is taken up.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Push {
+    /// Pipelines may use it at once.
+    pub enable: bool,
+    /// It may take the place of other content under the same name and version.
+    pub replace: bool,
+}
+
 /// Everything that the server can do for people. All ids are those of the caller's tenant: of another's
 /// they are not found.
 pub trait House: Send + Sync + 'static {
@@ -187,7 +196,7 @@ pub trait House: Send + Sync + 'static {
     /// Where an upload may lie while it comes in.
     fn upload_folder(&self, caller: &Caller) -> Answer<PathBuf>;
     /// Looks into a component that was uploaded, and keeps it.
-    fn push(&self, caller: &Caller, file: &Path, enable: bool) -> Answer<doc::Plugin>;
+    fn push(&self, caller: &Caller, file: &Path, how: Push) -> Answer<doc::Plugin>;
     /// Lets pipelines use it, or not.
     fn enable(&self, caller: &Caller, name: &str, version: &str, enabled: bool) -> Answer<()>;
     /// Forgets it.

@@ -47,12 +47,37 @@ impl Store {
             let (name, version) = (name.to_owned(), version.to_owned());
             return Err(StoreError::PluginExists { name, version });
         }
-        self.keep_component(component)?;
-        let query = "INSERT OR IGNORE INTO plugin (name, version, digest, size, pushed_ms)
-            VALUES (?1, ?2, ?3, ?4, ?5)";
+        self.enter(name, version, component, "ON CONFLICT DO NOTHING")
+    }
+
+    /// Keeps a component under a name and version that other content may have: for a plugin that is still
+    /// written. Runs that began with what was there go on with it.
+    pub fn replace_plugin(
+        &self,
+        name: &str,
+        version: &str,
+        component: &[u8],
+    ) -> Result<String, StoreError> {
+        let newest = "ON CONFLICT DO UPDATE SET digest = excluded.digest, size = excluded.size,
+            pushed_ms = excluded.pushed_ms";
+        self.enter(name, version, component, newest)
+    }
+
+    fn enter(
+        &self,
+        name: &str,
+        version: &str,
+        component: &[u8],
+        taken: &str,
+    ) -> Result<String, StoreError> {
+        let digest = self.keep_component(component)?;
+        let query = format!(
+            "INSERT INTO plugin (name, version, digest, size, pushed_ms)
+             VALUES (?1, ?2, ?3, ?4, ?5) {taken}"
+        );
         let size = (component.len() as u64).cast_signed();
         let values = params![name, version, digest, size, now_ms().cast_signed()];
-        self.write(|db| Ok(db.execute(query, values)?))?;
+        self.write(|db| Ok(db.execute(&query, values)?))?;
         Ok(digest)
     }
 

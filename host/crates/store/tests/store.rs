@@ -247,6 +247,11 @@ fn plugins_are_kept_by_name_version_and_content() {
     store.push_plugin("subset", "0.2.0", b"other").unwrap();
     assert_eq!(store.plugins().unwrap().len(), 2);
     assert_eq!(std::fs::read(store.plugin_file(&digest)).unwrap(), b"component");
+    let newer = store.replace_plugin("subset", "0.1.0", b"newer").unwrap();
+    let digests: Vec<String> = store.plugins().unwrap().into_iter().map(|row| row.digest).collect();
+    assert!(digests.contains(&newer) && !digests.contains(&digest) && digests.len() == 2);
+    // For runs that began with it.
+    assert_eq!(std::fs::read(store.plugin_file(&digest)).unwrap(), b"component");
 }
 
 /// Not a test by itself: what the killed child does.

@@ -39,7 +39,8 @@ pub(crate) enum PluginCommand {
     Test(TestArgs),
     /// Run one task, or one method of an actor, and show what comes out.
     Run(RunArgs),
-    /// Build and test whenever a file of the plugin changes.
+    /// Build and test whenever a file of the plugin changes; with --server also put each good build into the
+    /// place of the one before there.
     Dev {
         /// The plugin's folder.
         #[arg(default_value = ".")]
@@ -59,6 +60,10 @@ pub(crate) enum PluginCommand {
     Push {
         /// A component, or the folder of a plugin that was built.
         plugin: PathBuf,
+        /// Take the place of other content under the same name and version: for a plugin that is still
+        /// written. Runs that began with the other go on with it.
+        #[arg(long)]
+        replace: bool,
     },
     /// Let pipelines use a pushed plugin again.
     Enable {

@@ -16,8 +16,7 @@ use crate::plugins::Catalogue;
 /// Editors write a file in several steps: what changes within this time is one change.
 const SETTLED: Duration = Duration::from_millis(200);
 
-/// Who wants to know of a new build that passed its fixtures. A running server will take the plugin up from
-/// here: new calls go to the new component, actors end or are carried over by snapshot and restore.
+/// Who wants to know of a new build that passed its fixtures: a running server, whose next runs use it.
 pub(crate) trait Successor {
     /// Takes the component up.
     fn take_over(&mut self, built: &Built) -> anyhow::Result<()>;

@@ -20,9 +20,12 @@ use std::path::{Path, PathBuf};
 
 use mobula_contract::{Manifest, TaskExport};
 use mobula_sandbox::Plugin;
+use mobula_store::Store;
 use serde_json::{Value as Json, json};
 
 pub(crate) use args::{Language, PluginCommand};
+pub(crate) use build::Built;
+pub(crate) use dev::Successor;
 pub(crate) use fixture::{Fixture, MethodCall, Spec};
 pub(crate) use shelf::needed;
 
@@ -51,9 +54,7 @@ pub(crate) fn perform(
             let catalogue = Catalogue::open(&store, args.plugin_dir.as_deref())?;
             run::perform(args, &catalogue, output)
         }
-        PluginCommand::Dev { dir } => {
-            dev::perform(dir, &plain()?, store.home(), &mut dev::Nobody, output)
-        }
+        PluginCommand::Dev { dir } => develop(dir, &store, &mut dev::Nobody, output),
         PluginCommand::List { plugin_dir } => {
             let catalogue = Catalogue::open(&store, plugin_dir.as_deref())?;
             shelf::list(&catalogue, &store, output)
@@ -61,11 +62,23 @@ pub(crate) fn perform(
         PluginCommand::Inspect { plugin } => {
             shelf::inspect(&plain()?.file_or_name(plugin)?, output)
         }
-        PluginCommand::Push { plugin } => shelf::push(plugin, &plain()?, &store, output),
+        PluginCommand::Push { plugin, replace } => {
+            shelf::push(plugin, *replace, &plain()?, &store, output)
+        }
         PluginCommand::Enable { plugin } => shelf::enable(plugin, true, &store, output),
         PluginCommand::Disable { plugin } => shelf::enable(plugin, false, &store, output),
         PluginCommand::Remove { plugin } => shelf::remove(plugin, &store, output),
     }
+}
+
+/// Builds and tests a plugin as it changes; whoever runs it is told of each good build.
+pub(crate) fn develop(
+    dir: &Path,
+    store: &Store,
+    successor: &mut impl Successor,
+    output: Output,
+) -> anyhow::Result<()> {
+    dev::perform(dir, &Catalogue::open(store, None)?, store.home(), successor, output)
 }
 
 fn inspected(plugin: &Plugin) -> Json {

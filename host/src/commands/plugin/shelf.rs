@@ -61,6 +61,7 @@ pub(crate) fn list(catalogue: &Catalogue, store: &Store, output: Output) -> anyh
 /// Keeps a component, or what was built in a folder.
 pub(crate) fn push(
     path: &Path,
+    replace: bool,
     catalogue: &Catalogue,
     store: &Store,
     output: Output,
@@ -69,7 +70,8 @@ pub(crate) fn push(
     let plugin = catalogue.load_file(&file)?;
     let bytes = std::fs::read(&file)?;
     let Manifest { name, version, .. } = plugin.manifest();
-    let digest = store.push_plugin(name, version, &bytes).map_err(home::coded)?;
+    let keep = if replace { Store::replace_plugin } else { Store::push_plugin };
+    let digest = keep(store, name, version, &bytes).map_err(home::coded)?;
     let document = json!({ "$type": "plugin.pushed", "name": name, "version": version,
         "digest": digest });
     output.result(&document, || format!("{name} {version} is kept as {digest}"))

@@ -12,7 +12,7 @@ use serde::Deserialize;
 use crate::app::{App, Who};
 use crate::body::{Asked, JsonBody, to_file};
 use crate::documents::{Plugin, Plugins, Tried, Try};
-use crate::port::Why;
+use crate::port::{Push, Why};
 use crate::problem::{ProblemDetails, Refused, Reply};
 
 /// Where the quota sets no limit: far more than any component has.
@@ -24,6 +24,9 @@ const UPLOAD_BYTES_MAX: u64 = 256 << 20;
 pub(crate) struct PushQuery {
     /// Let pipelines use it at once.
     enable: Option<bool>,
+    /// Take the place of other content under the same name and version, as for a plugin that is still written;
+    /// runs that began with the other go on with it.
+    replace: Option<bool>,
 }
 
 /// All plugins that pipelines can name, and those that are switched off.
@@ -40,7 +43,7 @@ pub(crate) async fn list(State(app): State<Arc<App>>, Who(caller): Who) -> Reply
 pub(crate) async fn push(
     State(app): State<Arc<App>>,
     Who(caller): Who,
-    Asked(PushQuery { enable }): Asked<PushQuery>,
+    Asked(PushQuery { enable, replace }): Asked<PushQuery>,
     request: Request,
 ) -> Reply<Response> {
     let kind = request.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
@@ -59,8 +62,8 @@ pub(crate) async fn push(
     let mut file = tokio::fs::File::from_std(place.reopen().map_err(wrong)?);
     let bytes_max = quota.upload_bytes.unwrap_or(UPLOAD_BYTES_MAX).min(UPLOAD_BYTES_MAX);
     to_file(request.into_body(), said, &mut file, bytes_max).await?;
-    let enable = enable.unwrap_or(false);
-    let plugin = app.ask(move |house| house.push(&caller, place.path(), enable)).await?;
+    let how = Push { enable: enable.unwrap_or(false), replace: replace.unwrap_or(false) };
+    let plugin = app.ask(move |house| house.push(&caller, place.path(), how)).await?;
     Ok((StatusCode::CREATED, Json(plugin)).into_response())
 }
 
