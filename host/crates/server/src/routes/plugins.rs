@@ -24,8 +24,8 @@ const UPLOAD_BYTES_MAX: u64 = 256 << 20;
 pub(crate) struct PushQuery {
     /// Let pipelines use it at once.
     enable: Option<bool>,
-    /// Take the place of other content under the same name and version, as for a plugin that is still written;
-    /// runs that began with the other go on with it.
+    /// Take the place of other content under the same name and version, as for a plugin that is still
+    /// written; runs that began with the other go on with it.
     replace: Option<bool>,
 }
 
