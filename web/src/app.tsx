@@ -164,6 +164,7 @@ function Machine() {
           max={data.memory.limit_bytes}
           label="Memory in use"
           text={`${bytes(data.memory.used_bytes)} of ${bytes(data.memory.limit_bytes)}`}
+          scarce
         />
       )}
       <span>

@@ -13,10 +13,6 @@ if (!file) {
   process.exit(2);
 }
 const document = JSON.parse(await readFile(file, "utf8"));
-// The types do not use the operations' names, and a document whose names are not unique is no use to others alone.
-for (const path of Object.values(document.paths ?? {})) {
-  for (const operation of Object.values(path)) delete operation.operationId;
-}
 const types = astToString(await openapi(document, { cwd: pathToFileURL(`${process.cwd()}/`) }));
 const head = "/* Made by `npm run types` from the server's OpenAPI document; not to be edited. */\n\n";
 const out = new URL("../src/api/generated.ts", import.meta.url);

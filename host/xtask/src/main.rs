@@ -22,7 +22,7 @@ const USAGE: &str = "usage: cargo xtask setup | plugins | demo | test | crash-te
     | bench core [--peers [--quick] [--json FILE]] \
     | bench checkpoint [--quick] [--json FILE] [--dir DIR] \
     | bench checkpoint --live [--runs N] \
-    | bench kernels | bench plugin | bench recipe [MODEL] [EPOCHS] \
+    | bench kernels | bench plugin | bench recipe [MODEL] [EPOCHS] | bench server \
     | bench trainer [--peers [--quick] [--curve] [--json FILE]]";
 
 fn main() -> Result<()> {
@@ -50,6 +50,7 @@ fn main() -> Result<()> {
         ["bench", "checkpoint", "--live", ref rest @ ..] => live(rest),
         ["bench", "checkpoint", ref rest @ ..] => example("mobula-store", "bench", rest),
         ["bench", "plugin"] => stopwatch::bench(),
+        ["bench", "server"] => server(),
         ["bench", "kernels"] => example("mobula-kernels", "layers", &[]),
         ["bench", "recipe", ref rest @ ..] => example("mobula-trainer", "recipe", rest),
         ["bench", "trainer"] => example("mobula-trainer", "bench", &[]),
@@ -68,6 +69,17 @@ fn live(rest: &[&str]) -> Result<()> {
     let place = |part: &str| target.join(part).display().to_string();
     let (program, plugins) = (place("release/mobula"), place("release/plugins"));
     example("mobula", "live", &[&[program.as_str(), plugins.as_str()], rest].concat())
+}
+
+/// A server with a long history, and one that many follow.
+fn server() -> Result<()> {
+    plugins::build()?;
+    web::build()?;
+    cargo(&["build", "--release", "-p", "mobula"])?;
+    let target = run::target()?;
+    let place = |part: &str| target.join(part).display().to_string();
+    let (program, noop) = (place("release/mobula"), place("release/test-plugins/hostile.wasm"));
+    example("mobula", "server", &[&program, &noop])
 }
 
 /// An example of a crate, which measures something.

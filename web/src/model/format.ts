@@ -40,6 +40,11 @@ export function number(value: number): string {
   return Number(value.toPrecision(4)).toString();
 }
 
+/** An estimate: more than two digits of it would be made up. */
+export function about(value: number): string {
+  return Number.isFinite(value) && Math.abs(value) < 1000 ? Number(value.toPrecision(2)).toString() : number(value);
+}
+
 export function dateTime(ms: number): string {
   return new Date(ms).toLocaleString("en-GB", { dateStyle: "medium", timeStyle: "short" });
 }

@@ -151,7 +151,7 @@ function options(
     padding: [12, 12, 0, 0],
     legend: { show: false },
     cursor: { drag: { x: true, y: false }, points: { size: 7 } },
-    scales: { x: { time: false, range: (_, low, high) => (low === high ? [low - 0.5, high + 0.5] : [low, high]) } },
+    scales: { x: { time: false, range: steps } },
     axes: [
       {
         ...axis,
@@ -162,7 +162,8 @@ function options(
       {
         ...axis,
         size: 52,
-        values: (_, ticks) => ticks.map((tick) => (percent ? `${Math.round(tick * 100)} %` : number(tick))),
+        values: (_, ticks) =>
+          ticks.map((tick) => (percent ? `${number(Number((tick * 100).toFixed(2)))} %` : number(tick))),
       },
     ],
     series: [
@@ -215,6 +216,13 @@ function drawMarks(u: uPlot, marks: ChartMark[]): void {
 }
 
 /** What is under the cursor, in words. */
+/** All steps there are. Of a single one uPlot would make a hundred. */
+function steps({ data: [all] }: uPlot, low: number, high: number): uPlot.Range.MinMax {
+  const only = all.length === 1 ? (all[0] ?? low) : undefined;
+  if (only !== undefined) return [only - 0.5, only + 0.5];
+  return low === high ? [low - 0.5, high + 0.5] : [low, high];
+}
+
 function tip(percent: boolean): uPlot.Plugin {
   const box = document.createElement("div");
   box.className = "chart-tip";

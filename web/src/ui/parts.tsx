@@ -194,11 +194,20 @@ export function Field({
   );
 }
 
-export function Meter({ value, max, label, text }: { value: number; max: number; label: string; text?: string }) {
+interface MeterProps {
+  value: number;
+  max: number;
+  label: string;
+  text?: string;
+  /** What runs short turns red when little is left; progress does not. */
+  scarce?: boolean;
+}
+
+export function Meter({ value, max, label, text, scarce = false }: MeterProps) {
   const share = max > 0 ? Math.min(1, value / max) : 0;
   return (
     <div class="meter">
-      <progress class={share > 0.9 ? "full" : ""} value={share} max={1} aria-label={label} />
+      <progress class={scarce && share > 0.9 ? "full" : ""} value={share} max={1} aria-label={label} />
       {text && <span class="meter-text">{text}</span>}
     </div>
   );

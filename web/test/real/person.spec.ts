@@ -34,7 +34,7 @@ test("upload, start, watch, break, recover, take away; the other tenant sees not
   const file = given("MOBULA_PLUGIN");
   await page.goto("/plugins");
   await page.getByLabel("Component file").setInputFiles(file);
-  await expect(page, `upload of ${basename(file)}`).toHaveURL(/\/plugins\/.+\/.+\//, { timeout: 60_000 });
+  await expect(page, `upload of ${basename(file)}`).toHaveURL(/\/plugins\/.+\/.+/, { timeout: 60_000 });
   const enable = page.getByRole("button", { name: "Enable" });
   if (await enable.isVisible()) await enable.click();
   await expect(page.getByRole("button", { name: "Disable" })).toBeVisible();

@@ -122,8 +122,20 @@ function Memory({ use, tenant }: { use: MemoryUse; tenant: string }) {
       max={use.limit_bytes}
       label={`Memory of ${tenant}`}
       text={`${bytes(use.used_bytes)} of ${bytes(use.limit_bytes)}`}
+      scarce
     />
   );
+}
+
+/** A quota is noted as JSON: shown as its names and values. Anything else is text. */
+function plainer(detail: string): string {
+  if (!detail.startsWith("{")) return detail;
+  try {
+    const parts = Object.entries(JSON.parse(detail) as Record<string, unknown>);
+    return parts.map(([name, value]) => `${name} ${JSON.stringify(value)}`).join(", ");
+  } catch {
+    return detail;
+  }
 }
 
 function Audit() {
@@ -134,7 +146,7 @@ function Audit() {
   return (
     <Panel flush>
       <Scroll label="Audit log">
-        <table>
+        <table class="cards">
           <caption class="sr-only">Administrative acts, newest first</caption>
           <thead>
             <tr>
@@ -151,12 +163,24 @@ function Audit() {
           <tbody>
             {data.entries.map((entry) => (
               <tr key={entry.number}>
-                <td class="num faint">{entry.number}</td>
-                <td class="nowrap">{dateTime(entry.at_ms)}</td>
-                <td class="mono">{entry.by}</td>
-                <td class="mono">{entry.act}</td>
-                <td>{entry.subject}</td>
-                <td class="wrap">{entry.detail}</td>
+                <td class="num faint" data-label="Number">
+                  {entry.number}
+                </td>
+                <td class="nowrap" data-label="When">
+                  {dateTime(entry.at_ms)}
+                </td>
+                <td class="mono" data-label="By">
+                  {entry.by}
+                </td>
+                <td class="mono" data-label="What">
+                  {entry.act}
+                </td>
+                <td class="wrap" data-label="To">
+                  {entry.subject}
+                </td>
+                <td class="wrap" data-label="Detail">
+                  {plainer(entry.detail)}
+                </td>
               </tr>
             ))}
           </tbody>

@@ -151,7 +151,7 @@ const QUOTAS: { key: keyof Quota; label: string; show(value: number): string; us
   { key: "stored_bytes", label: "Stored", show: bytes, use: ({ use }) => use.stored_bytes },
   {
     key: "requests_per_minute",
-    label: "Requests per minute",
+    label: "Requests/min",
     show: number,
     use: ({ use }) => use.requests_last_minute,
   },
@@ -176,7 +176,7 @@ function QuotaUse({ tenant }: { tenant: TenantRow }) {
             <dt>{label}</dt>
             <dd>
               {used !== undefined && most !== null ? (
-                <Meter value={used} max={most} label={`${label} of ${tenant.name}`} text={text} />
+                <Meter value={used} max={most} label={`${label} of ${tenant.name}`} text={text} scarce />
               ) : (
                 text
               )}
@@ -204,7 +204,7 @@ function Tokens({ tenant, add, revoke }: { tenant: TenantRow; add(): void; revok
         <Empty title="No token: nobody can log in" />
       ) : (
         <Scroll label={`Tokens of ${tenant.name}`}>
-          <table class="ports middle">
+          <table class="ports middle cards">
             <thead>
               <tr>
                 <th scope="col">Token</th>
@@ -219,13 +219,17 @@ function Tokens({ tenant, add, revoke }: { tenant: TenantRow; add(): void; revok
             <tbody>
               {tokens.map((token) => (
                 <tr key={token.id}>
-                  <th scope="row">
+                  <th scope="row" class="run-name">
                     <span class="mono">{token.id}</span> {token.label} {token.admin && <Chip tone="odd">admin</Chip>}{" "}
                     {token.kind === "session" && <Chip>browser session</Chip>}
                   </th>
-                  <td class="nowrap">{dateTime(token.created_ms)}</td>
-                  <td class="nowrap">{token.used_ms === null ? "never" : ago(token.used_ms, now)}</td>
-                  <td class="nowrap">
+                  <td class="nowrap" data-label="Made">
+                    {dateTime(token.created_ms)}
+                  </td>
+                  <td class="nowrap" data-label="Last used">
+                    {token.used_ms === null ? "never" : ago(token.used_ms, now)}
+                  </td>
+                  <td class="nowrap" data-label="Expires">
                     {token.expires_ms === null ? (
                       "never"
                     ) : token.expires_ms < now ? (

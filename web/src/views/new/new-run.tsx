@@ -5,6 +5,7 @@ import type { ApiError } from "../../api/client.ts";
 import type { Checked } from "../../api/documents.ts";
 import { checkPipeline, getMounts, getPipelines, getRun, startRun } from "../../api/routes.ts";
 import type { PipelineProblem } from "../../api/types.ts";
+import { likely } from "../../model/grants.ts";
 import { go, params, withParams } from "../../router.ts";
 import { useData, useSettled, useTitle } from "../../ui/hooks.ts";
 import { Button, Chip, Failure, Field, Loading, Panel } from "../../ui/parts.tsx";
@@ -90,6 +91,14 @@ function Draft({ text: first, set: given }: { text: string; set: string[] }) {
       .map(([path, value]) => `${path}=${value}`),
   ];
   const checked = useChecked(text, set);
+  const granted = mounts.data?.mounts;
+  const grants = checked.data?.grants;
+  // Chosen for who has not chosen; what is taken back stays so.
+  useEffect(() => {
+    if (!grants || !granted) return;
+    const more = likely(grants, granted);
+    setValues((now) => (Object.keys(more).every((path) => path in now) ? now : { ...more, ...now }));
+  }, [grants, granted]);
   const problems = refused && refused.problems.length > 0 ? refused.problems : (checked.data?.problems ?? []);
   const ready = checked.data?.ok === true && !checked.stale;
 
@@ -165,7 +174,7 @@ function Draft({ text: first, set: given }: { text: string; set: string[] }) {
           </Panel>
           <Permissions
             checked={checked.data}
-            mounts={mounts.data?.mounts ?? []}
+            mounts={granted ?? []}
             values={values}
             change={(path, value) => setValues({ ...values, [path]: value })}
           />

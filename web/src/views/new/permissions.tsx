@@ -2,6 +2,7 @@
 
 import type { Checked, Grant } from "../../api/documents.ts";
 import { bytes, seconds } from "../../model/format.ts";
+import { mountPath } from "../../model/grants.ts";
 import { Chip, Panel, Scroll } from "../../ui/parts.tsx";
 
 interface PermissionsProps {
@@ -71,13 +72,12 @@ export function Permissions({ checked, mounts, values, change }: PermissionsProp
 
 /** Another granted folder instead of the one that the file names. */
 function Folder({ grant, mounts, values, change }: { grant: Grant } & Omit<PermissionsProps, "checked">) {
-  const stage = /`([^`]+)`/.exec(grant.at)?.[1];
-  if (!stage || mounts.length === 0) return null;
-  const path = `stage.${stage}.mounts.${grant.mount}`;
+  const path = mountPath(grant);
+  if (!path || mounts.length === 0) return null;
   return (
     <select
       class="inline"
-      aria-label={`Folder for ${grant.mount} of ${stage}`}
+      aria-label={`Folder for ${grant.mount} of ${path.split(".")[1]}`}
       value={values[path] ?? ""}
       onChange={(event) => change(path, event.currentTarget.value)}
     >

@@ -12,8 +12,7 @@ import { say } from "../../ui/overlays.tsx";
 import { Button, Chip, Empty, Failure, Loading } from "../../ui/parts.tsx";
 
 export const pluginAddress = ({ name, version }: { name: string; version: string }) =>
-  // The slash at the end: a server may take `0.1.0` for the name of a file.
-  `/plugins/${encodeURIComponent(name)}/${encodeURIComponent(version)}/`;
+  `/plugins/${encodeURIComponent(name)}/${encodeURIComponent(version)}`;
 
 export function Plugins() {
   useTitle("Plugins");

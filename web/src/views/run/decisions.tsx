@@ -2,7 +2,7 @@
 
 import { Fragment } from "preact";
 import { stageName } from "../../model/fold.ts";
-import { number, percent, seconds } from "../../model/format.ts";
+import { about, number, percent, seconds } from "../../model/format.ts";
 import { Chip, Empty, Panel, Scroll, Stat } from "../../ui/parts.tsx";
 import type { TabProps } from "./run.tsx";
 
@@ -140,7 +140,7 @@ export function Decisions({ document, model }: TabProps) {
                     </td>
                     <td class="num" data-label="Failures/h">
                       {one.detail
-                        ? `${number(one.detail.failures_per_hour)} (${one.detail.failures_per_hour_90.map(number).join("–")})`
+                        ? `${about(one.detail.failures_per_hour)} (${one.detail.failures_per_hour_90.map(about).join("–")})`
                         : "–"}
                     </td>
                     <td class="num" data-label="Budget left">

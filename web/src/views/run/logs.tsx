@@ -53,7 +53,7 @@ export function Logs({ model }: TabProps) {
           ))}
         </select>
         <span class="dim" role="status">
-          {number(lines.length)} lines
+          {lines.length === 1 ? "1 line" : `${number(lines.length)} lines`}
         </span>
       </form>
       {model.logs_seen > LOGS_MAX && (

@@ -2,7 +2,7 @@
 
 import { endOf } from "../../model/derive.ts";
 import { stageName } from "../../model/fold.ts";
-import { bytes, number, seconds } from "../../model/format.ts";
+import { about, bytes, number, seconds } from "../../model/format.ts";
 import { Chip, Empty, Panel, Scroll, Stat, Status } from "../../ui/parts.tsx";
 import type { TabProps } from "./run.tsx";
 
@@ -22,7 +22,7 @@ export function Receipts({ model }: TabProps) {
           <Stat
             label="Computing"
             value={seconds(cost.cpu_s)}
-            note={cost.wall_s > 0 ? `${number(cost.cpu_s / cost.wall_s)} cores on average` : undefined}
+            note={cost.wall_s > 0 ? `${about(cost.cpu_s / cost.wall_s)} cores on average` : undefined}
           />
           <Stat label="Guest memory" value={bytes(cost.memory_peak_bytes)} note="highest" />
           <Stat label="Into guests" value={bytes(cost.bytes_in)} />
@@ -43,7 +43,7 @@ export function Receipts({ model }: TabProps) {
         flush
       >
         <Scroll label="Receipts of calls">
-          <table>
+          <table class="cards">
             <thead>
               <tr>
                 <th scope="col">Stage</th>
@@ -72,7 +72,7 @@ export function Receipts({ model }: TabProps) {
             <tbody>
               {rows.map((one, i) => (
                 <tr key={model.stages.length - i}>
-                  <th scope="row">
+                  <th scope="row" class="run-name">
                     {stageName(one.name, one.index, model.repeated[one.name] ?? false)}
                     {one.replay && (
                       <>
@@ -88,18 +88,28 @@ export function Receipts({ model }: TabProps) {
                     )}
                     {one.error && <p class="run-error">{one.error}</p>}
                   </th>
-                  <td>
+                  <td data-label="Status">
                     <Status status={one.status} />
                   </td>
-                  <td>{one.worker}</td>
-                  <td class="num">{one.attempt}</td>
-                  <td class="num">{seconds(one.receipt?.wall_s ?? endOf(one, model) - one.started_s)}</td>
-                  <td class="num">{one.receipt ? seconds(one.receipt.cpu_s) : "–"}</td>
-                  <td class="num">
+                  <td data-label="Worker">{one.worker}</td>
+                  <td class="num" data-label="Attempt">
+                    {one.attempt}
+                  </td>
+                  <td class="num" data-label="Wall">
+                    {seconds(one.receipt?.wall_s ?? endOf(one, model) - one.started_s)}
+                  </td>
+                  <td class="num" data-label="Computing">
+                    {one.receipt ? seconds(one.receipt.cpu_s) : "–"}
+                  </td>
+                  <td class="num" data-label="Memory">
                     {one.receipt && one.receipt.memory_peak_bytes > 0 ? bytes(one.receipt.memory_peak_bytes) : "–"}
                   </td>
-                  <td class="num">{one.receipt ? bytes(one.receipt.bytes_in) : "–"}</td>
-                  <td class="num">{one.receipt ? bytes(one.receipt.bytes_out) : "–"}</td>
+                  <td class="num" data-label="In">
+                    {one.receipt ? bytes(one.receipt.bytes_in) : "–"}
+                  </td>
+                  <td class="num" data-label="Out">
+                    {one.receipt ? bytes(one.receipt.bytes_out) : "–"}
+                  </td>
                 </tr>
               ))}
             </tbody>

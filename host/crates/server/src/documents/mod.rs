@@ -22,5 +22,5 @@ pub use pipeline::{
 };
 pub use run::{
     Events, Graph, GraphEdge, GraphNode, Inject, NewRun, NumberedEvent, Progress, Rerun,
-    RunDocument, RunEntry, Runs, RunsQuery, Share, Started,
+    RunDocument, RunEntry, Runs, RunsQuery, Share, Started, StreamMessage,
 };

@@ -22,6 +22,17 @@ pub struct RunsQuery {
     pub limit: Option<u32>,
 }
 
+/// A message of a stream (`text/event-stream`).
+#[derive(Debug, Clone, ToSchema)]
+pub struct StreamMessage {
+    /// What it is about.
+    pub event: String,
+    /// The number of an event, from which the stream goes on; others have none.
+    pub id: Option<String>,
+    /// A JSON document.
+    pub data: String,
+}
+
 /// Units done of those known.
 #[derive(Debug, Clone, Copy, Serialize, ToSchema)]
 pub struct Share {

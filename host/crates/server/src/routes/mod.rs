@@ -16,8 +16,11 @@ use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use utoipa::OpenApi as _;
-use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
-use utoipa::openapi::{Components, OpenApi};
+use utoipa::openapi::path::Operation;
+use utoipa::openapi::response::ResponseBuilder;
+use utoipa::openapi::schema::{AnyOf, Schema};
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
+use utoipa::openapi::{Components, ContentBuilder, OpenApi, Ref, RefOr};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -27,6 +30,8 @@ use crate::problem::{ProblemDetails, Reply};
 
 /// Where the API begins.
 const ROOT: &str = "/api/v1";
+/// What a refusal is.
+const PROBLEM: &str = "application/problem+json";
 
 #[derive(utoipa::OpenApi)]
 #[openapi(
@@ -84,24 +89,61 @@ pub(crate) fn api() -> (axum::Router<Arc<App>>, OpenApi) {
         .routes(routes!(admin::workers));
     let (router, mut document) =
         OpenApiRouter::with_openapi(Document::openapi()).nest(ROOT, routes).split_for_parts();
-    name_operations(&mut document);
+    for operation in operations(&mut document) {
+        name(operation);
+        say_how_it_is_refused(operation);
+    }
     document.info.version = env!("CARGO_PKG_VERSION").to_owned();
     let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build();
     let components = document.components.get_or_insert_with(Components::new);
     components.add_security_scheme("token", SecurityScheme::Http(bearer));
+    components.schemas.values_mut().for_each(let_anything_be_null);
+    document.security = Some(vec![SecurityRequirement::new("token", [""; 0])]);
     (router, document)
 }
 
-/// Operations are called as their functions are, which are alike in each module: the tag tells them apart.
-fn name_operations(document: &mut OpenApi) {
-    for item in document.paths.paths.values_mut() {
+fn operations(document: &mut OpenApi) -> impl Iterator<Item = &mut Operation> {
+    document.paths.paths.values_mut().flat_map(|item| {
         let all = [&mut item.get, &mut item.post, &mut item.put, &mut item.patch, &mut item.delete];
-        for operation in all.into_iter().flatten() {
-            if let (Some(id), Some(tag)) =
-                (&mut operation.operation_id, operation.tags.iter().flatten().next())
-            {
-                *id = format!("{tag}_{id}");
-            }
+        all.into_iter().flatten()
+    })
+}
+
+/// Operations are called as their functions are, which are alike in each module: the tag tells them apart.
+fn name(operation: &mut Operation) {
+    if let (Some(id), Some(tag)) =
+        (&mut operation.operation_id, operation.tags.iter().flatten().next())
+    {
+        *id = format!("{tag}_{id}");
+    }
+}
+
+/// Every route can be refused, for reasons that most share: no token, a broken query, too many requests. All
+/// refusals are documents of one kind.
+fn say_how_it_is_refused(operation: &mut Operation) {
+    let responses = &mut operation.responses.responses;
+    for (status, response) in responses.iter_mut() {
+        if let (true, RefOr::T(response)) = (status.starts_with(['4', '5']), response) {
+            let all = std::mem::take(&mut response.content).into_values();
+            response.content = all.map(|content| (PROBLEM.to_owned(), content)).collect();
+        }
+    }
+    let problem = ContentBuilder::new().schema(Some(Ref::from_schema_name("ProblemDetails")));
+    let refused = ResponseBuilder::new().description("Refused").content(PROBLEM, problem.build());
+    responses.entry("default".to_owned()).or_insert_with(|| RefOr::T(refused.build()));
+}
+
+/// `null` is JSON too: where any JSON may stand, or none, it is both, and not exactly one of the two.
+fn let_anything_be_null(document: &mut RefOr<Schema>) {
+    let RefOr::T(Schema::Object(object)) = document else { return };
+    for property in object.properties.values_mut() {
+        let RefOr::T(Schema::OneOf(one)) = property else { continue };
+        let is_any = |item: &RefOr<Schema>| matches!(item, RefOr::Ref(to) if to.ref_location.ends_with("/Value"));
+        if one.items.iter().any(is_any) {
+            let items = std::mem::take(&mut one.items);
+            let (schema_type, description) = (one.schema_type.clone(), one.description.take());
+            *property =
+                RefOr::T(Schema::AnyOf(AnyOf { items, schema_type, description, ..AnyOf::new() }));
         }
     }
 }

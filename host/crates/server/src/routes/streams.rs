@@ -21,7 +21,7 @@ use tokio::sync::watch;
 
 use crate::app::{App, Who};
 use crate::body::Asked;
-use crate::documents::Progress;
+use crate::documents::{Progress, StreamMessage};
 use crate::port::{Caller, Follow, Why};
 use crate::problem::{ProblemDetails, Refused, Reply};
 use crate::tails::Tail;
@@ -74,7 +74,7 @@ pub(crate) struct StreamQuery {
 /// progress`), and its end (`event: end`).
 #[utoipa::path(get, path = "/runs/{run}/stream", tag = "runs", operation_id = "stream",
     params(("run" = String, Path), StreamQuery, ("Last-Event-ID" = Option<u64>, Header)),
-    responses((status = 200, content_type = "text/event-stream", body = String),
+    responses((status = 200, content_type = "text/event-stream", body = StreamMessage),
         (status = 404, body = ProblemDetails)))]
 pub(crate) async fn run(
     State(app): State<Arc<App>>,
@@ -202,7 +202,7 @@ impl Reader {
 
 /// Tells when the list of runs changed (`event: runs`).
 #[utoipa::path(get, path = "/stream", tag = "runs", operation_id = "changes",
-    responses((status = 200, content_type = "text/event-stream", body = String)))]
+    responses((status = 200, content_type = "text/event-stream", body = StreamMessage)))]
 pub(crate) async fn runs(
     State(app): State<Arc<App>>,
     Who(caller): Who,
