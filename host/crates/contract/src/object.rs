@@ -30,7 +30,7 @@ impl Value {
     #[must_use]
     pub fn byte_len(&self) -> u64 {
         match self {
-            Self::Tensor(tensor) => tensor.bytes().len() as u64,
+            Self::Tensor(tensor) => tensor.byte_len(),
             Self::Json(json) => json.to_string().len() as u64,
             Self::Bytes(bytes) => bytes.len() as u64,
         }

@@ -97,7 +97,7 @@ fn rows(value: &Value, start: u64, count: u64) -> Result<Value, String> {
 /// Bytes of the tensor that the parts become.
 fn joined_bytes(parts: &[Value]) -> u64 {
     let tensors = parts.iter().map(|part| match part {
-        Value::Tensor(tensor) => tensor.bytes().len() as u64,
+        Value::Tensor(tensor) => tensor.byte_len(),
         Value::Json(_) | Value::Bytes(_) => 0,
     });
     tensors.sum()
