@@ -96,6 +96,7 @@ impl Call {
     fn used<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let used = *lock(&self.context.used);
         let fields = PyDict::new(py);
+        fields.set_item("helpers_cpu_s", used.helpers_cpu_s)?;
         fields.set_item("memory_peak_bytes", used.memory_peak_bytes)?;
         fields.set_item("bytes_in", used.bytes_in)?;
         fields.set_item("bytes_out", used.bytes_out)?;
@@ -107,6 +108,10 @@ impl Call {
 impl Call {
     pub(crate) fn env(&self) -> &CallEnv {
         &self.env
+    }
+
+    pub(crate) fn context(&self) -> Arc<dyn StageContext> {
+        Arc::clone(&self.context) as _
     }
 
     /// The failure of the call; what Python raised meanwhile comes first.
@@ -197,14 +202,7 @@ impl Context {
 
 impl StageContext for Context {
     fn log(&self, level: Level, message: &str) {
-        let level = match level {
-            Level::Trace => "trace",
-            Level::Debug => "debug",
-            Level::Info => "info",
-            Level::Warn => "warn",
-            Level::Error => "error",
-        };
-        self.tell(self.log.as_ref(), (level, message));
+        self.tell(self.log.as_ref(), (level_name(level), message));
     }
 
     fn progress(&self, done: u64, total: Option<u64>) {
@@ -240,6 +238,17 @@ impl StageContext for Context {
 
     fn used(&self, used: Used) {
         *lock(&self.used) = used;
+    }
+}
+
+/// The name of a level in events.
+pub(crate) fn level_name(level: Level) -> &'static str {
+    match level {
+        Level::Trace => "trace",
+        Level::Debug => "debug",
+        Level::Info => "info",
+        Level::Warn => "warn",
+        Level::Error => "error",
     }
 }
 

@@ -78,12 +78,15 @@ pub(crate) fn name(kind: FailureKind) -> String {
     name.as_str().expect("a kind is text").to_owned()
 }
 
+/// The kind of this name.
+pub(crate) fn kind_named(text: &str) -> Option<FailureKind> {
+    KINDS.into_iter().find(|kind| name(*kind) == text)
+}
+
 pub(crate) fn of_call(failure: CallFailure) -> PyErr {
-    Python::attach(|py| {
-        match class(py, failure.kind).call1((failure.message,)) {
-            Ok(exception) => PyErr::from_value(exception),
-            Err(other) => other,
-        }
+    Python::attach(|py| match class(py, failure.kind).call1((failure.message,)) {
+        Ok(exception) => PyErr::from_value(exception),
+        Err(other) => other,
     })
 }
 

@@ -14,7 +14,10 @@ pub(crate) fn to_json(value: &Bound<'_, PyAny>) -> PyResult<Json> {
 }
 
 /// A document as a Python value.
-pub(crate) fn from_json<'py>(py: Python<'py>, value: &impl Serialize) -> PyResult<Bound<'py, PyAny>> {
+pub(crate) fn from_json<'py>(
+    py: Python<'py>,
+    value: &impl Serialize,
+) -> PyResult<Bound<'py, PyAny>> {
     let text = serde_json::to_string(value).map_err(|e| invalid(format!("no JSON: {e}")))?;
     py.import("json")?.call_method1("loads", (text,))
 }

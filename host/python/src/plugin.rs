@@ -103,7 +103,13 @@ impl Plugin {
         dict(py, call.settle(result)?)
     }
 
-    fn create_actor(&self, py: Python<'_>, class: &str, args: &str, call: &Call) -> PyResult<Actor> {
+    fn create_actor(
+        &self,
+        py: Python<'_>,
+        class: &str,
+        args: &str,
+        call: &Call,
+    ) -> PyResult<Actor> {
         let none = Object::default();
         let made = py.detach(|| self.inner.create_actor(class, args, none, call.env()));
         call.settle(made).map(Actor::new)

@@ -25,7 +25,11 @@ impl Trainer {
     /// The keywords are those of `args` of a native actor `cnn`.
     #[new]
     #[pyo3(signature = (model = None, **given))]
-    fn new(py: Python<'_>, model: Option<String>, given: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
+    fn new(
+        py: Python<'_>,
+        model: Option<String>,
+        given: Option<&Bound<'_, PyDict>>,
+    ) -> PyResult<Self> {
         let mut asked: TrainerSettings = settings(given.map(|given| given.as_any()))?;
         asked.model = model.or(asked.model);
         let made = py.detach(|| mobula_trainer::Trainer::new(asked.resolved()));
@@ -76,9 +80,7 @@ impl Trainer {
         labels: &Bound<'py, PyAny>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let (pixels, labels) = (bytes_of(images, "images")?, bytes_of(labels, "labels")?);
-        let found = py.detach(|| {
-            self.inner.evaluate(Images::new(pixels.bytes(), labels.bytes())?)
-        });
+        let found = py.detach(|| self.inner.evaluate(Images::new(pixels.bytes(), labels.bytes())?));
         from_json(py, &found.map_err(of_trainer)?)
     }
 

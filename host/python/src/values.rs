@@ -102,7 +102,12 @@ pub(crate) fn array<'py>(py: Python<'py>, tensor: Tensor) -> PyResult<Bound<'py,
     let flat = match view {
         Some((whole, start)) => {
             let end = start + usize::try_from(tensor.byte_len())?;
-            let part = whole.get_item(pyo3::types::PySlice::new(py, start.cast_signed(), end.cast_signed(), 1))?;
+            let part = whole.get_item(pyo3::types::PySlice::new(
+                py,
+                start.cast_signed(),
+                end.cast_signed(),
+                1,
+            ))?;
             part.call_method1("setflags", (false,))?;
             part
         }
@@ -144,9 +149,8 @@ fn value_of(value: &Bound<'_, PyAny>, name: &str) -> PyResult<Value> {
     if value.is_instance_of::<PyBytes>() || value.is_instance_of::<PyByteArray>() {
         return Ok(Value::Bytes(Arc::new(value.extract()?)));
     }
-    let json = to_json(value).map_err(|e| {
-        invalid(format!("`{name}` is neither an array, nor bytes, nor JSON: {e}"))
-    })?;
+    let json = to_json(value)
+        .map_err(|e| invalid(format!("`{name}` is neither an array, nor bytes, nor JSON: {e}")))?;
     Ok(Value::Json(json))
 }
 

@@ -137,7 +137,7 @@ def test_limits_are_named_as_on_the_command_line(subset, images):
 
 def test_a_trap_is_an_exception_and_nothing_else(hostile):
     with pytest.raises(mobula.Trap) as failure:
-        hostile.task("panic")()
+        hostile.task("panics")(amount=3)
     assert failure.value.kind == "trap"
 
 
@@ -146,7 +146,7 @@ def test_a_guest_that_loops_is_stopped_from_another_thread(hostile):
     timer = threading.Timer(0.2, stop.set)
     timer.start()
     with pytest.raises(mobula.Cancelled):
-        hostile.task("spin", stop=stop)()
+        hostile.task("loops", stop=stop)()
     timer.join()
 
 
@@ -155,7 +155,7 @@ def test_python_goes_on_while_a_guest_runs(hostile):
 
     def spin():
         with pytest.raises(mobula.Quota, match="limit time"):
-            hostile.task("spin", limits={"timeout_s": 0.5})()
+            hostile.task("loops", limits={"timeout_s": 0.5})()
         ended.set()
 
     thread = threading.Thread(target=spin)
@@ -171,7 +171,7 @@ def test_python_goes_on_while_a_guest_runs(hostile):
 def test_ctrl_c_ends_a_guest():
     code = (
         "import _thread, threading, mobula, sys\n"
-        f"task = mobula.Plugin({str(HOSTILE)!r}).task('spin')\n"
+        f"task = mobula.Plugin({str(HOSTILE)!r}).task('loops')\n"
         "threading.Timer(0.3, _thread.interrupt_main).start()\n"
         "try:\n    task()\nexcept KeyboardInterrupt:\n    sys.exit(7)\n"
     )

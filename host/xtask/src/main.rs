@@ -9,6 +9,7 @@ mod demo;
 mod languages;
 mod peers;
 mod plugins;
+mod python;
 mod run;
 mod stopwatch;
 mod test;

@@ -104,9 +104,17 @@ pub trait Lent: Send + Sync + std::any::Any {
     fn is_empty(&self) -> bool {
         self.len() == 0
     }
-    /// The bytes, the same each time: always as many as [`Lent::len`] says. What lies far away is brought
-    /// at the first time.
+    /// The bytes, the same each time: always as many as [`Lent::len`] says. Of what lies far away, only
+    /// after [`Lent::bring`] has brought it.
     fn bytes(&self) -> &[u8];
+    /// Brings what lies far away; says why that cannot be done.
+    fn bring(&self) -> Result<(), String> {
+        Ok(())
+    }
+    /// Whether it is known that the bytes are nowhere any more.
+    fn is_lost(&self) -> bool {
+        false
+    }
 }
 
 /// Bytes that tensors share, and what they take of the process's memory.
@@ -220,6 +228,12 @@ impl Tensor {
             Bytes::Own(_) => None,
             Bytes::Lent(lent) => Some((&**lent, self.start)),
         }
+    }
+
+    /// Brings bytes that lie far away, after which [`Tensor::bytes`] may be asked for; says why that cannot
+    /// be done.
+    pub fn bring(&self) -> Result<(), String> {
+        self.lender().map_or(Ok(()), |(lent, _)| lent.bring())
     }
 
     /// All bytes, as a vector; copied only where others share them or lend them.

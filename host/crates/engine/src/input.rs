@@ -59,6 +59,11 @@ pub(crate) fn gather(
                 let parts =
                     from.iter().map(|from| field_of(&objects.get(*from)?, field, name, place));
                 let parts = parts.collect::<Result<Vec<_>, _>>()?;
+                for (source, part) in from.iter().zip(&parts) {
+                    if let Value::Tensor(tensor) = part {
+                        tensor.bring().map_err(|_| Missing::Lost(*source))?;
+                    }
+                }
                 let charge =
                     objects.reserve(joined_bytes(&parts), || false).map_err(Missing::Failed)?;
                 joined(&parts, charge).map_err(|why| wrong(name, place, &why))?
