@@ -3,6 +3,7 @@
 
 use std::any::Any;
 use std::ffi::OsString;
+use std::io::Write as _;
 use std::sync::{Arc, OnceLock};
 
 use mobula::engine::{Actor, Call, Stages};
@@ -33,7 +34,12 @@ pub(crate) fn run_on(
     if let Some(compiler) = compiler_of(compiler) {
         mobula::compile_with(compiler);
     }
-    py.detach(|| mobula::main_on(&PythonCluster { join }, arguments))
+    py.detach(|| {
+        let code = mobula::main_on(&PythonCluster { join }, arguments);
+        // Python does not know of this buffer.
+        let _ = std::io::stdout().flush();
+        code
+    })
 }
 
 struct PythonCluster {

@@ -119,10 +119,10 @@ def test_grants_are_denied_unless_given(tmp_path):
         load()
     assert failure.value.kind in ("denied", "failed", "invalid")
     row = np.arange(3073, dtype=np.uint8)
-    for name in ["data_batch_1.bin", "test_batch.bin"]:
+    for name in [*(f"data_batch_{n}.bin" for n in range(1, 6)), "test_batch.bin"]:
         (tmp_path / name).write_bytes((row % 10).tobytes())
     got = load.using(mounts={"data": tmp_path})()
-    assert got["x_train"].shape == (1, 32, 32, 3) and got["y_test"].tolist() == [0]
+    assert got["x_train"].shape == (5, 32, 32, 3) and got["y_test"].tolist() == [0]
 
 
 def test_limits_are_named_as_on_the_command_line(subset, images):

@@ -25,7 +25,7 @@ def test_checkpoints_are_kept_and_proved(tmp_path):
 def test_runs_of_the_command_line_are_read(tmp_path):
     data = tmp_path / "data"
     run = lambda *args: subprocess.run([PROGRAM, "--home", tmp_path / "home", *args], check=True, capture_output=True)
-    run("data", "synth", "--out", data, "--train", "60", "--test", "20")
+    run("data", "synth", "--out", data, "--train", "500", "--test", "200")
     tiny = TOP / "host/tests/data/tiny.toml"
     args = ["--set", f"stage.load.mounts.data={data}", "--plugin-dir", PLUGINS, "--set", "checkpoint.policy=always"]
     report = json.loads(run("run", tiny, "--json", *args).stdout)
@@ -52,7 +52,7 @@ def test_the_controller_saves_when_it_pays_and_says_why():
         )
         decisions.append(bool(decision))
         if decision:
-            controller.saved(trainer, blocking_s=0.01, background_s=0.1, durable_s=0.1, bytes=8 << 20)
+            controller.saved(trainer, blocking_s=2.0, background_s=4.0, durable_s=4.0, bytes=8 << 20)
             unsaved_s = 0.0
         if epoch == 100:
             controller.failed(trainer, now_s=30.0 * (epoch + 1), lost_s=unsaved_s)
