@@ -14,14 +14,25 @@ __all__ = ["main"]
 
 def main(arguments: list[str] | None = None) -> int:
     """Runs a command of the command line with the calls of its run on Ray. Gives the exit code."""
-    import ray  # noqa: F401  Said at once where it is missing.
+    import ray
 
     from mobula import _native
-    from mobula.ray._driver import join
+    from mobula.ray import _driver
 
     # The engine has handlers of its own, which save what can be saved.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_DFL)
     arguments = sys.argv[1:] if arguments is None else arguments
     compiler = [sys.executable, "-m", "mobula._compile"] if sys.executable else []
-    return _native.run_on(["mobula", *arguments], join, compiler)
+    joined: list[_driver.Executor] = []
+
+    def join(address: str | None) -> _driver.Executor:
+        joined.append(_driver.join(address))
+        return joined[-1]
+
+    try:
+        return _native.run_on(["mobula", *arguments], join, compiler)
+    finally:
+        for executor in joined:
+            executor.close()
+        ray.shutdown()

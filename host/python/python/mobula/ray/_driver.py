@@ -84,7 +84,15 @@ class Executor:
         here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True)
         mailbox = ray.remote(num_cpus=0, max_restarts=-1, scheduling_strategy=here)(_worker.Mailbox)
         self._mailbox = mailbox.remote()
-        threading.Thread(target=self._listen, name="mobula-listen", daemon=True).start()
+        self._closing = False
+        self._listener = threading.Thread(target=self._listen, name="mobula-listen", daemon=True)
+        self._listener.start()
+
+    def close(self) -> None:
+        """Lets go of the cluster: nobody may ask Ray for anything after it has ended."""
+        self._closing = True
+        self._mailbox.put.remote("", 0, [], None)
+        self._listener.join(timeout=10)
 
     # Components and inputs.
 
@@ -239,7 +247,7 @@ class Executor:
     # What calls say while they run.
 
     def _listen(self) -> None:
-        while True:
+        while not self._closing:
             try:
                 for call, start, said, at in ray.get(self._mailbox.take.remote()):
                     telling = self._tellings.get(call)
@@ -247,8 +255,7 @@ class Executor:
                         telling.tell(start, said, at)
             except (ray_errors.ActorUnavailableError, ray_errors.ActorDiedError):
                 time.sleep(1.0)
-            except Exception:
-                # Ray has ended.
+            except ray_errors.RayError:
                 return
 
 
