@@ -118,9 +118,9 @@ def overhead(nothing, count):
     theirs = lambda: ray.get(plain.remote())
     seconds(ours, 20), seconds(theirs, 20)
     mine, own = [], []
-    for _ in range(10):
-        own += seconds(theirs, count // 10)
-        mine += seconds(ours, count // 10)
+    for _ in range(count):
+        own += seconds(theirs, 1)
+        mine += seconds(ours, 1)
     direct = plugin.task("nothing")
     direct()
     alone = seconds(direct, count)

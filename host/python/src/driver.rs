@@ -9,7 +9,7 @@ use std::sync::{Arc, OnceLock};
 use mobula::engine::{Actor, Call, Stages};
 use mobula::{Cluster, Component, Components, Joined};
 use mobula_contract::{
-    ActorSource, ActorSpec, DType, Failure, FailureKind, Lent, Level, Object, StageContext,
+    ActorSource, ActorSpec, DType, Failure, FailureKind, Lent, Level, Object, PortKind, StageContext,
     StageKind, Tensor, Used, Value,
 };
 use numpy::PyUntypedArray;
@@ -179,7 +179,8 @@ impl Stages for Executor {
             unreachable!("the engine runs methods on their actors");
         };
         let component = self.component(plugin, version.as_deref())?;
-        let declared = component.manifest.task(export).map_or(0, |task| task.outputs.len());
+        let outputs = component.manifest.task(export).map_or(&[][..], |task| &task.outputs);
+        let declared = outputs.iter().filter(|port| port.kind == PortKind::Tensor).count();
         let result = Python::attach(|py| {
             let told =
                 Told { context: Arc::clone(&call.context), executor: Arc::clone(&self.executor) };

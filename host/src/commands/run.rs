@@ -51,10 +51,10 @@ pub(crate) fn start(
     }
     let states = origin::read(&store, &pipeline, &args.from)?;
     let run = new_id();
+    let engine = engine_for(catalogue, cluster, &args.how, failed(&store, &run))?;
     store.create_run(&NewRun { id: &run, pipeline: &pipeline }).map_err(home::coded)?;
     let origin = origin::enter(&store, &run, &states)?;
     let (faults, before) = (args.faults.clone(), Vec::new());
-    let engine = engine_for(catalogue, cluster, &args.how, failed(&store, &run))?;
     let job = RunJob { run, pipeline, faults, before, origin };
     perform(job, &store, &engine, &args.how, output)
 }

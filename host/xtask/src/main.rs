@@ -23,6 +23,7 @@ const USAGE: &str = "usage: cargo xtask setup | plugins | demo | test | crash-te
     | bench core [--peers [--quick] [--json FILE]] \
     | bench checkpoint [--quick] [--json FILE] [--dir DIR] \
     | bench checkpoint --live [--runs N] \
+    | bench ray [--epochs N] [--tasks N] [--json FILE] \
     | bench kernels | bench plugin | bench recipe [MODEL] [EPOCHS] \
     | bench trainer [--peers [--quick] [--curve] [--json FILE]]";
 
@@ -50,6 +51,11 @@ fn main() -> Result<()> {
         }
         ["bench", "checkpoint", "--live", ref rest @ ..] => live(rest),
         ["bench", "checkpoint", ref rest @ ..] => example("mobula-store", "bench", rest),
+        ["bench", "ray", ref options @ ..] => {
+            plugins::build()?;
+            cargo(&["build", "--release", "-p", "mobula"])?;
+            python::bench(options)
+        }
         ["bench", "plugin"] => stopwatch::bench(),
         ["bench", "kernels"] => example("mobula-kernels", "layers", &[]),
         ["bench", "recipe", ref rest @ ..] => example("mobula-trainer", "recipe", rest),

@@ -89,6 +89,19 @@ pub(crate) fn tests() -> Result<Option<Command>> {
     Ok(Some(tests))
 }
 
+/// Pipelines and tasks on the embedded engine, on Ray through us, and in plain Ray and Keras.
+pub(crate) fn bench(options: &[&str]) -> Result<()> {
+    let environment = install()?.filter(|environment| environment.ray);
+    let environment = environment.context("the bench needs Python with Ray")?;
+    let built = target()?.join("release");
+    let place = |part: &str| text(&built.join(part));
+    let (program, plugins) = (place("mobula"), place("plugins"));
+    let nothing = place("test-plugins/hostile.wasm");
+    let script = format!("{FOLDER}/bench/ray_bench.py");
+    let args = [&[script.as_str(), &program, &plugins, &nothing], options].concat();
+    run(&text(&environment.program("python")), &args)
+}
+
 fn text(path: &Path) -> String {
     path.display().to_string()
 }

@@ -5,12 +5,15 @@ Decides nothing: when a call is tried again, what is saved and what is restored 
 
 from __future__ import annotations
 
+import functools
 import itertools
 import json
 import logging
 import os
+import pickle
 import threading
 import time
+import uuid
 from typing import Any
 
 import numpy as np
@@ -44,7 +47,6 @@ _GONE = (
 def join(address: str | None) -> "Executor":
     """Joins a cluster: `auto` and HOST:PORT are one that runs, `local` is a new one on this machine."""
     if not ray.is_initialized():
-        os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
         how: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
         try:
             if address is None and not os.environ.get("RAY_ADDRESS"):
@@ -83,7 +85,11 @@ class Executor:
         self._host = ray.remote(concurrency_groups={"control": 1})(_worker.ActorHost)
         here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True)
         mailbox = ray.remote(num_cpus=0, max_restarts=-1, scheduling_strategy=here)(_worker.Mailbox)
-        self._mailbox = mailbox.remote()
+        self._mailbox_name = f"mailbox-{uuid.uuid4().hex}"
+        named = mailbox.options(name=self._mailbox_name, namespace=_worker.NAMESPACE)
+        self._mailbox = named.remote()
+        self._limits = functools.lru_cache(maxsize=1024)(lambda spec: json.loads(spec)["limits"])
+        self._with = functools.lru_cache(maxsize=1024)(self._options)
         self._closing = False
         self._listener = threading.Thread(target=self._listen, name="mobula-listen", daemon=True)
         self._listener.start()
@@ -135,40 +141,52 @@ class Executor:
 
     # Calls.
 
+    def _options(self, streams: bool, returns: int, name: str, cpus, retries: int, memory):
+        """The remote function with what a stage takes: making it takes longer than a small call."""
+        options: dict[str, Any] = {"num_cpus": 1 if cpus is None else cpus, "max_retries": retries, "name": name}
+        if memory is not None:
+            options["memory"] = memory
+        if streams:
+            # Two Ray objects are one of ours; a few are made ahead of their readers.
+            options.update(num_returns="streaming", _generator_backpressure_num_objects=8)
+            return self._stream.options(**options)
+        return self._task.options(num_returns=returns, **options)
+
     def run_task(self, digest, file, spec, stage, declared, inputs, told):
         """A task, to its end; gives its fields."""
-        limits, name = json.loads(spec)["limits"], _name(stage)
+        limits, name = self._limits(spec), _name(stage)
         sent, refs, named = self._send(inputs)
-        options = {
-            "num_cpus": limits["cpus"] if limits["cpus"] is not None else 1,
-            "max_retries": limits["retries"],
-            "name": name,
-        }
-        if limits["memory_bytes"] is not None:
-            options["memory"] = limits["memory_bytes"]
-        component = [self.component(digest, os.fspath(file))]
-        call = self._begin(told)
+        remote = self._with(
+            told.streams, 1 + declared, name.split("[")[0], limits["cpus"], limits["retries"], limits["memory_bytes"]
+        )
+        call, retries = self._begin(told), limits["retries"]
         try:
             if told.streams:
-                return self._run_stream(call, digest, component, spec, stage, name, told, sent, refs, named, options)
-            count = max(1, declared)
-            arguments = (call, digest, component, spec, stage, name, told.seed, sent, count, self._mailbox, *refs)
-            answer_ref, *parts = self._task.options(num_returns=1 + count, **options).remote(*arguments)
-            answer = self._wait(answer_ref, told, named, limits["retries"], lambda: ray.cancel(answer_ref))
-            return self._ended(call, answer, parts, told)
+                component = self.component(digest, os.fspath(file))
+                sending = (call, digest, True, spec, stage, name, told.seed, sent, 1, self._mailbox_name)
+                given = remote.remote(pickle.dumps(sending), component, *refs)
+                return self._read_stream(call, given, told, named, retries)
+            # Most processes have the component: it is sent to those that ask for it.
+            for component in ([], [digest]):
+                sending = (call, digest, bool(component), spec, stage, name, told.seed, sent, declared)
+                component = [self.component(digest, os.fspath(file)) for digest in component]
+                sending = pickle.dumps((*sending, self._mailbox_name), pickle.HIGHEST_PROTOCOL)
+                given = remote.remote(sending, *component, *refs)
+                answer_ref, *parts = given if declared else [given]
+                answer = self._wait(answer_ref, told, named, retries, lambda: ray.cancel(answer_ref))
+                answer = pickle.loads(answer)
+                if "missing" not in answer:
+                    return self._ended(call, answer, parts, told)
+                self._tell_attempts(answer, told)
+            raise _native.HostFailure(f"a worker of Ray did not take component {digest}")
         finally:
             self._tellings.pop(call, None)
 
-    def _run_stream(self, call, digest, component, spec, stage, name, told, sent, refs, named, options):
-        arguments = (call, digest, component, spec, stage, name, told.seed, sent, 1, self._mailbox, *refs)
-        # Two Ray objects are one of ours; a few are made ahead of their readers.
-        options = {**options, "num_returns": "streaming", "_generator_backpressure_num_objects": 8}
-        given = self._stream.options(**options).remote(*arguments)
-        retries = options["max_retries"]
+    def _read_stream(self, call, given, told, named, retries):
         stop = lambda: ray.cancel(given)
         while True:
             ref = self._next(given, told, stop)
-            kind, value = self._wait(ref, told, named, retries, stop)
+            kind, value = pickle.loads(self._wait(ref, told, named, retries, stop))
             part = self._next(given, told, stop)
             if kind == "end":
                 return self._ended(call, value, [part], told)
@@ -234,9 +252,13 @@ class Executor:
             except ray_errors.RayError:
                 part.lost = True
 
-    def _ended(self, call, answer, parts, told):
+    def _tell_attempts(self, answer, told):
+        """Ray began a task again whose process or machine died: the history has each attempt."""
         for _ in range(answer.get("attempt", 0)):
             told.tried_again(f"a worker of Ray died; Ray began the task again on {answer['from']}")
+
+    def _ended(self, call, answer, parts, told):
+        self._tell_attempts(answer, told)
         self._tellings[call].tell(0, answer["said"])
         told.used(*answer["used"])
         if answer["failure"] is not None:
@@ -287,12 +309,12 @@ class Actor:
         self.whole = True
         self._name = self._spec["name"]
         self._life = f"{id(executor):x}-{next(self._lives)}"
-        digest, ref = None, []
+        digest, ref = None, None
         if component is not None:
             digest, file = component
-            ref = [executor.component(digest, os.fspath(file))]
+            ref = executor.component(digest, os.fspath(file))
         begin = (self._life, digest, ref, spec, self._name, state, told.seed)
-        answer = self._reach(lambda host: host.begin.remote(*begin), told)
+        answer = pickle.loads(self._reach(lambda host: host.begin.remote(*begin), told))
         if answer["failure"] is not None:
             raise _failure(*answer["failure"])
         told.log("debug", f"lives on {answer['from']}")
@@ -339,10 +361,10 @@ class Actor:
         executor = self._executor
         sent, refs, named = executor._send(inputs)
         host, call = self._host(), executor._begin(told)
-        arguments = (self._life, call, spec, stage, _name(stage), told.seed, sent, executor._mailbox, *refs)
+        sending = (self._life, call, spec, stage, _name(stage), told.seed, sent, executor._mailbox_name)
         try:
-            answer_ref, part = host.call.options(num_returns=2).remote(*arguments)
-            answer = executor._wait(answer_ref, told, named, 0, lambda: host.stop.remote(call))
+            answer_ref, part = host.call.options(num_returns=2).remote(pickle.dumps(sending), *refs)
+            answer = pickle.loads(executor._wait(answer_ref, told, named, 0, lambda: host.stop.remote(call)))
             self.whole = answer["alive"]
             return executor._ended(call, answer, [part], told)
         except _native.WorkerLost:
