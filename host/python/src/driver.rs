@@ -9,8 +9,8 @@ use std::sync::{Arc, OnceLock};
 use mobula::engine::{Actor, Call, Stages};
 use mobula::{Cluster, Component, Components, Joined};
 use mobula_contract::{
-    ActorSource, ActorSpec, DType, Failure, FailureKind, Lent, Level, Object, PortKind, StageContext,
-    StageKind, Tensor, Used, Value,
+    ActorSource, ActorSpec, DType, Failure, FailureKind, Lent, Level, Object, PortKind,
+    StageContext, StageKind, Tensor, Used, Value,
 };
 use numpy::PyUntypedArray;
 use pyo3::prelude::*;
