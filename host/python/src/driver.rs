@@ -128,10 +128,6 @@ struct Executor {
 }
 
 impl Executor {
-    fn wire<'py>(&self, py: Python<'py>, inputs: Object) -> PyResult<Bound<'py, PyList>> {
-        inputs_of(py, inputs)
-    }
-
     fn component(&self, plugin: &str, version: Option<&str>) -> Result<Component, Failure> {
         self.components.find(plugin, version)
     }
@@ -193,7 +189,7 @@ impl Stages for Executor {
                     text(call.spec),
                     text(call.stage),
                     declared,
-                    self.wire(py, call.inputs)?,
+                    inputs_of(py, call.inputs)?,
                     told,
                 ),
             )?;

@@ -1,5 +1,6 @@
 //! The extension module `mobula._native`: the crates `sandbox`, `trainer`, `adaptive` and `store` as Python
-//! sees them, and the command line with a cluster that Python reaches. Decides nothing itself; what is pleasant to write in Python is in `python/mobula`.
+//! sees them, and the command line with a cluster that Python reaches. Decides nothing itself; what is
+//! pleasant to write in Python is in `python/mobula`.
 
 mod context;
 mod controller;

@@ -36,8 +36,8 @@ impl Lent for Borrowed {
             return &[];
         }
         // SAFETY: `borrow` took both from a slice of the array that `flat` keeps alive, and numpy moves no
-        // array that others refer to. That nobody writes to it meanwhile is asked of callers, as by everything
-        // that reads arrays without the GIL.
+        // array that others refer to. That nobody writes to it meanwhile is asked of callers, as by all that
+        // reads arrays without the GIL.
         unsafe { std::slice::from_raw_parts(self.start.load(Ordering::Relaxed), self.len) }
     }
 }

@@ -1,5 +1,5 @@
-//! The Python package: built as a wheel, installed into an environment below cargo's target folder, and tested
-//! there. Its tests on Ray run where Ray can be installed.
+//! The Python package: built as a wheel, installed into an environment below cargo's target folder, and
+//! tested there. Its tests on Ray run where Ray can be installed.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -31,8 +31,8 @@ impl Environment {
     }
 }
 
-/// Makes the environment, builds the wheel and installs it. `None` where Python or its packages cannot be had,
-/// which is said.
+/// Makes the environment, builds the wheel and installs it. `None` where Python or its packages cannot be
+/// had, which is said.
 pub(crate) fn install() -> Result<Option<Environment>> {
     let python = Command::new("python3").args(["-c", NEW_ENOUGH]).output();
     if !python.is_ok_and(|ended| ended.status.success()) {
@@ -109,7 +109,7 @@ fn text(path: &Path) -> String {
 /// How many tests passed and failed, from the last line of pytest.
 pub(crate) fn counted(line: &str) -> Option<(u32, u32)> {
     let (counts, took) = line.trim_matches(['=', ' ']).rsplit_once(" in ")?;
-    if !took.split(' ').next()?.trim_end_matches('s').parse::<f64>().is_ok() {
+    if took.split(' ').next()?.trim_end_matches('s').parse::<f64>().is_err() {
         return None;
     }
     let (mut passed, mut failed) = (0, 0);
