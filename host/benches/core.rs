@@ -13,8 +13,7 @@ use mobula_contract::{
     ActorSpec, DType, Failure, Level, Object, StageContext, StageKind, Tensor, Value,
 };
 use mobula_engine::{
-    Actor, ActorHandle, Call, CallContext, Engine, EngineConfig, ObjectRef, Session, SessionConfig,
-    Stages, wait,
+    Actor, ActorHandle, Call, Engine, EngineConfig, ObjectRef, Session, SessionConfig, Stages, wait,
 };
 use mobula_sandbox::{CallEnv, Grants, Limits, Plugin, Sandbox, SandboxConfig};
 use serde_json::{Value as Json, json};
@@ -331,7 +330,7 @@ impl Stages for Plugins {
         &self,
         _spec: &ActorSpec,
         _state: Option<Vec<u8>>,
-        context: Arc<CallContext>,
+        context: Arc<dyn StageContext>,
     ) -> Result<Box<dyn Actor>, Failure> {
         let actor = self.noop.create_actor("Counter", "{}", Object::default(), &env(context))?;
         Ok(Box::new(Counter { actor }))

@@ -143,6 +143,27 @@ pub(crate) struct RunHow {
     /// before each call, which takes time.
     #[arg(long)]
     pub(crate) keep_inputs: bool,
+    /// Where calls are carried out: in this process, or on a Ray cluster, for which the Python package
+    /// `mobula` must be installed with Ray.
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) engine: EngineKind,
+    /// The Ray cluster: `auto` for the one that runs here, HOST:PORT, or `local` for a new one in this
+    /// machine, which is what happens when not said and none is found.
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) address: Option<String>,
+    /// The Python interpreter that has the package `mobula`; python3 when not said.
+    #[arg(long, value_name = "FILE", env = "MOBULA_PYTHON")]
+    pub(crate) python: Option<PathBuf>,
+}
+
+/// Where calls are carried out.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum EngineKind {
+    /// In this process.
+    #[default]
+    Embedded,
+    /// On a Ray cluster.
+    Ray,
 }
 
 pub(crate) fn notice(text: &str) -> Result<f64, String> {

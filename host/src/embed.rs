@@ -2,11 +2,11 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use anyhow::Context as _;
-use mobula_engine::{Engine, EngineConfig};
+use mobula_engine::{Engine, EngineConfig, Stages};
+use mobula_sandbox::Compiler;
 
 use crate::allocator;
 use crate::home;
@@ -15,22 +15,29 @@ use crate::stages::HostStages;
 
 /// What this program is started with to compile one component, and do nothing else.
 pub(crate) const COMPILE: &str = "--compile-component";
-/// Whether this program answers to [`COMPILE`].
-static ANSWERS: AtomicBool = AtomicBool::new(false);
+/// What compiles components in a process of its own.
+static COMPILER: OnceLock<Compiler> = OnceLock::new();
 
 /// To be called first thing in `main`: where the program was started to compile a component, it does and
 /// gives the exit code to end with. A program that calls it has components compiled in processes of
 /// their own, bounded in time and memory; one that does not compiles them in its own process.
 #[must_use]
 pub fn compile_if_asked() -> Option<ExitCode> {
-    ANSWERS.store(true, Ordering::Relaxed);
+    if let Ok(own) = std::env::current_exe() {
+        compile_with(Compiler::new(own, vec![COMPILE.into()]));
+    }
     let asked = std::env::args_os().nth(1).is_some_and(|first| first == COMPILE);
     asked.then(mobula_sandbox::compile_child)
 }
 
-/// Whether `main` began with [`compile_if_asked`].
-pub(crate) fn answers() -> bool {
-    ANSWERS.load(Ordering::Relaxed)
+/// Has components compiled in processes of this program; the first that is named stays.
+pub fn compile_with(compiler: Compiler) {
+    COMPILER.get_or_init(|| compiler);
+}
+
+/// What was named; `None` where components are compiled in this process.
+pub(crate) fn compiler() -> Option<Compiler> {
+    COMPILER.get().cloned()
 }
 
 /// Where an engine finds its plugins, and what it may use.
@@ -54,19 +61,19 @@ pub fn engine(config: &HostConfig) -> anyhow::Result<Engine> {
     let store = home::store(config.home.clone())?;
     let catalogue = Catalogue::open(&store, config.plugin_dir.as_deref())?;
     let stages = HostStages { catalogue: Arc::new(catalogue), kept: None };
-    engine_over(stages, config.cpus, config.memory_bytes)
+    engine_over(Arc::new(stages), config.cpus, config.memory_bytes)
 }
 
 /// The same over stages that were found already.
 pub(crate) fn engine_over(
-    stages: HostStages,
+    stages: Arc<dyn Stages>,
     cpus: Option<f64>,
     memory_bytes: Option<u64>,
 ) -> anyhow::Result<Engine> {
     if memory_bytes.is_some() {
         allocator::give_back();
     }
-    let config = EngineConfig { memory_bytes, ..EngineConfig::new(Arc::new(stages)) };
+    let config = EngineConfig { memory_bytes, ..EngineConfig::new(stages) };
     let cpus = cpus.unwrap_or(config.cpus);
     Engine::start(EngineConfig { cpus, ..config }).context("cannot start the engine")
 }

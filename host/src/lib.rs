@@ -42,6 +42,7 @@
 mod allocator;
 mod args;
 mod check;
+mod cluster;
 mod commands;
 mod dataset;
 mod embed;
@@ -53,6 +54,7 @@ mod kept;
 mod learned;
 mod live;
 mod native;
+mod node;
 mod origin;
 mod output;
 mod plugins;
@@ -67,6 +69,7 @@ mod stages;
 mod stop;
 mod timeline;
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::Parser as _;
@@ -74,11 +77,13 @@ use clap::Parser as _;
 use crate::args::{Cli, Command};
 use crate::output::Output;
 
-pub use embed::{HostConfig, compile_if_asked, engine};
+pub use cluster::{Cluster, Component, Components, Joined};
+pub use embed::{HostConfig, compile_if_asked, compile_with, engine};
 /// Objects, tensors, failures.
 pub use mobula_contract as contract;
 /// The engine's own names: sessions, tasks, actors, references.
 pub use mobula_engine as engine;
+pub use node::Node;
 
 /// The command line, from the arguments to the exit code.
 #[must_use]
@@ -86,18 +91,33 @@ pub fn main() -> ExitCode {
     if let Some(code) = compile_if_asked() {
         return code;
     }
-    let cli = Cli::parse();
-    let output = Output { json: cli.json };
-    match perform(cli, output) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            output.note(&format!("error: {error:#}"));
-            ExitCode::from(exit::code_of(&error))
+    ExitCode::from(ended(Cli::parse(), None))
+}
+
+/// The same for a program that has other machines to run on: `run` and `runs resume` go there.
+pub fn main_on(cluster: &dyn Cluster, arguments: impl IntoIterator<Item = OsString>) -> u8 {
+    match Cli::try_parse_from(arguments) {
+        Ok(cli) => ended(cli, Some(cluster)),
+        Err(usage) => {
+            let _ = usage.print();
+            u8::try_from(usage.exit_code()).unwrap_or(2)
         }
     }
 }
 
-fn perform(cli: Cli, output: Output) -> anyhow::Result<()> {
+/// Performs a command; gives its exit code.
+fn ended(cli: Cli, cluster: Option<&dyn Cluster>) -> u8 {
+    let output = Output { json: cli.json };
+    match perform(cli, cluster, output) {
+        Ok(()) => 0,
+        Err(error) => {
+            output.note(&format!("error: {error:#}"));
+            exit::code_of(&error)
+        }
+    }
+}
+
+fn perform(cli: Cli, cluster: Option<&dyn Cluster>, output: Output) -> anyhow::Result<()> {
     let home = cli.home;
     if let Some(server) = &cli.server
         && let Some(done) = remote::perform(&cli.command, server, home.clone(), output)
@@ -105,8 +125,8 @@ fn perform(cli: Cli, output: Output) -> anyhow::Result<()> {
         return done;
     }
     match &cli.command {
-        Command::Run(args) => commands::run::start(args, home, output),
-        Command::Runs(command) => commands::runs::perform(command, home, output),
+        Command::Run(args) => commands::run::start(args, home, cluster, output),
+        Command::Runs(command) => commands::runs::perform(command, home, cluster, output),
         Command::Plugin(command) => commands::plugin::perform(command, home, output),
         Command::Pipeline(command) => commands::pipeline::perform(command, home, output),
         Command::Checkpoints(command) => commands::checkpoints::perform(command, home, output),

@@ -5,9 +5,9 @@ use std::ops::ControlFlow;
 
 use mobula_contract::{
     ActorExport, ActorSpec, Charge, DType, Failure, FailureKind, InputPort, MethodExport, Object,
-    OutputPort, PortKind, StageContext as _, StageKind, Tensor, Used, Value,
+    OutputPort, PortKind, StageContext, StageKind, Tensor, Used, Value,
 };
-use mobula_engine::{Actor, Call, CallContext};
+use mobula_engine::{Actor, Call};
 use mobula_trainer::{
     EpochArgs, Images, Progress, Recipe, TrainError, Trainer, TrainerConfig, TrainerSettings,
 };
@@ -118,7 +118,7 @@ pub(crate) fn create(
     class: &str,
     spec: &ActorSpec,
     state: Option<&[u8]>,
-    context: &CallContext,
+    context: &dyn StageContext,
 ) -> Result<Box<dyn Actor>, Failure> {
     if class != "cnn" {
         let message = format!("no native actor `{class}`: there is {}", CLASSES.join(", "));

@@ -7,9 +7,10 @@ use std::sync::Mutex;
 
 use anyhow::Context as _;
 use mobula_contract::{Pipeline, PluginPin};
-use mobula_sandbox::{Compiler, Plugin, Sandbox, SandboxConfig};
+use mobula_sandbox::{Plugin, Sandbox, SandboxConfig};
 use mobula_store::Store;
 
+use crate::cluster::{BESIDE, Component};
 use crate::embed;
 use crate::exit::{Ended, Exit};
 
@@ -60,11 +61,8 @@ impl Catalogue {
     pub(crate) fn open(store: &Store, plugin_dir: Option<&Path>) -> anyhow::Result<Self> {
         let home = store.home();
         let config = SandboxConfig { cache_dir: Some(home.join("cache")) };
-        let own = std::env::current_exe().ok().filter(|_| embed::answers());
-        let sandbox = match own {
-            Some(own) => {
-                Sandbox::with_compiler(config, Compiler::new(own, vec![embed::COMPILE.into()]))
-            }
+        let sandbox = match embed::compiler() {
+            Some(compiler) => Sandbox::with_compiler(config, compiler),
             None => Sandbox::new(config),
         };
         let sandbox = sandbox.context("cannot start the sandbox")?;
@@ -74,8 +72,8 @@ impl Catalogue {
             let message = format!("--plugin-dir {}: no such folder", dir.display());
             return Err(Ended::error(Exit::NotFound, message));
         }
-        let beside =
-            std::env::current_exe().ok().and_then(|exe| Some(exe.parent()?.join("plugins")));
+        let own = || Some(std::env::current_exe().ok()?.parent()?.join("plugins"));
+        let beside = std::env::var_os(BESIDE).map(PathBuf::from).or_else(own);
         let folders = plugin_dir.map(Path::to_owned).into_iter().chain(beside).collect();
         Ok(Self {
             sandbox,
@@ -219,6 +217,19 @@ impl Catalogue {
         let plugin = self.search(name, version)?;
         loaded.insert(key, plugin.clone());
         Ok(plugin)
+    }
+
+    /// The same, as somebody needs it who takes it elsewhere.
+    pub(crate) fn component(&self, name: &str, version: Option<&str>) -> anyhow::Result<Component> {
+        let plugin = self.find(name, version)?;
+        let found = self.found.lock().expect("nothing panics while it is held");
+        let file = found.get(plugin.digest()).cloned();
+        drop(found);
+        Ok(Component {
+            digest: plugin.digest().to_owned(),
+            file: file.with_context(|| format!("plugin {name} is in no file"))?,
+            manifest: plugin.manifest().clone(),
+        })
     }
 
     /// The component of a pin, wherever it is.

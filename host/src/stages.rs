@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mobula_contract::{
-    ActorSource, ActorSpec, Failure, FailureKind, Limits as Asked, Object, StageKind,
+    ActorSource, ActorSpec, Failure, FailureKind, Limits as Asked, Object, StageContext, StageKind,
 };
-use mobula_engine::{Actor, Call, CallContext, Stages};
+use mobula_engine::{Actor, Call, Stages};
 use mobula_sandbox::{CallEnv, Grants, Limits, Plugin};
 
 use crate::commands::plugin::{MethodCall, Spec};
@@ -23,59 +23,80 @@ pub(crate) struct HostStages {
 
 impl Stages for HostStages {
     fn run_task(&self, call: Call<'_>) -> Result<Object, Failure> {
-        let StageKind::Task { plugin, version, export } = &call.spec.kind else {
+        let StageKind::Task { plugin, version, .. } = &call.spec.kind else {
             unreachable!("the engine runs methods on their actors");
         };
         let plugin = self.catalogue.find(plugin, version.as_deref()).map_err(lost)?;
-        let inputs = self.kept.as_ref().map(|_| call.inputs.clone());
-        let env = CallEnv {
-            context: Arc::clone(&call.context) as _,
-            grants: grants(&call.spec.mounts),
-            limits: limits(&call.spec.limits),
-            stage: call.stage.to_string(),
-        };
-        let result = plugin.run_task(export, &arguments(&call.spec.args), call.inputs, &env);
-        if let (Some(kept), Some(inputs), Err(failure)) = (&self.kept, inputs, &result) {
-            let call = Spec {
-                task: Some(export.clone()),
-                args: call.spec.args.clone(),
-                ..Spec::default()
-            };
-            kept.keep(call, inputs, None, &env, &plugin, failure);
-        }
-        result
+        run_task(&plugin, call, self.kept.as_ref())
     }
 
     fn create_actor(
         &self,
         spec: &ActorSpec,
         state: Option<Vec<u8>>,
-        context: Arc<CallContext>,
+        context: Arc<dyn StageContext>,
     ) -> Result<Box<dyn Actor>, Failure> {
-        match &spec.source {
-            ActorSource::Native { class } => {
-                native::create(class, spec, state.as_deref(), &context)
+        let plugin = match &spec.source {
+            ActorSource::Native { .. } => None,
+            ActorSource::Plugin { plugin, version, .. } => {
+                Some(self.catalogue.find(plugin, version.as_deref()).map_err(lost)?)
             }
-            ActorSource::Plugin { plugin, version, class } => {
-                let plugin = self.catalogue.find(plugin, version.as_deref()).map_err(lost)?;
-                let env = CallEnv {
-                    context: context as _,
-                    grants: grants(&spec.mounts),
-                    limits: limits(&spec.limits),
-                    stage: spec.name.clone(),
-                };
-                let actor = match state {
-                    Some(state) => plugin.restore_actor(class, &state, &env)?,
-                    None => {
-                        let args = arguments(&spec.args);
-                        plugin.create_actor(class, &args, Object::default(), &env)?
-                    }
-                };
-                let (kept, class) = (self.kept.clone(), class.clone());
-                Ok(Box::new(Guest { actor, env, plugin, class, kept }))
-            }
-        }
+        };
+        create_actor(plugin, spec, state, context, self.kept.clone())
     }
+}
+
+/// A task of a plugin, in the sandbox.
+pub(crate) fn run_task(
+    plugin: &Plugin,
+    call: Call<'_>,
+    kept: Option<&Kept>,
+) -> Result<Object, Failure> {
+    let StageKind::Task { export, .. } = &call.spec.kind else {
+        unreachable!("the engine runs methods on their actors");
+    };
+    let inputs = kept.map(|_| call.inputs.clone());
+    let env = CallEnv {
+        context: Arc::clone(&call.context),
+        grants: grants(&call.spec.mounts),
+        limits: limits(&call.spec.limits),
+        stage: call.stage.to_string(),
+    };
+    let result = plugin.run_task(export, &arguments(&call.spec.args), call.inputs, &env);
+    if let (Some(kept), Some(inputs), Err(failure)) = (kept, inputs, &result) {
+        let call =
+            Spec { task: Some(export.clone()), args: call.spec.args.clone(), ..Spec::default() };
+        kept.keep(call, inputs, None, &env, plugin, failure);
+    }
+    result
+}
+
+/// An actor, of this plugin or native, from its state where there is one.
+pub(crate) fn create_actor(
+    plugin: Option<Plugin>,
+    spec: &ActorSpec,
+    state: Option<Vec<u8>>,
+    context: Arc<dyn StageContext>,
+    kept: Option<Kept>,
+) -> Result<Box<dyn Actor>, Failure> {
+    let class = match &spec.source {
+        ActorSource::Native { class } => {
+            return native::create(class, spec, state.as_deref(), &*context);
+        }
+        ActorSource::Plugin { class, .. } => class,
+    };
+    let plugin = plugin.expect("who makes an actor of a plugin has found it");
+    let env = CallEnv {
+        context,
+        grants: grants(&spec.mounts),
+        limits: limits(&spec.limits),
+        stage: spec.name.clone(),
+    };
+    let actor = match state {
+        Some(state) => plugin.restore_actor(class, &state, &env)?,
+        None => plugin.create_actor(class, &arguments(&spec.args), Object::default(), &env)?,
+    };
+    Ok(Box::new(Guest { actor, env, plugin, class: class.clone(), kept }))
 }
 
 /// An actor of a plugin.
@@ -93,7 +114,7 @@ impl Actor for Guest {
             unreachable!("the engine sends an actor only its methods");
         };
         let env = CallEnv {
-            context: Arc::clone(&call.context) as _,
+            context: Arc::clone(&call.context),
             grants: self.env.grants.clone(),
             limits: self.env.limits.clone(),
             stage: call.stage.to_string(),
@@ -149,6 +170,6 @@ fn limits(asked: &Asked) -> Limits {
 }
 
 /// The plugin was there when the run began.
-fn lost(error: anyhow::Error) -> Failure {
+pub(crate) fn lost(error: anyhow::Error) -> Failure {
     Failure::new(FailureKind::Invalid, format!("{error:#}"))
 }

@@ -45,6 +45,17 @@ fn every_room_knows_only_those_it_may_know() {
         ("mobula-guest", &["mobula-guest-macros", "mobula-contract"]),
         ("mobula-guest-macros", &[]),
         ("mobula-kernels", &[]),
+        (
+            "mobula-python",
+            &[
+                "mobula",
+                "mobula-adaptive",
+                "mobula-contract",
+                "mobula-sandbox",
+                "mobula-store",
+                "mobula-trainer",
+            ],
+        ),
         ("mobula-sandbox", &["mobula-contract"]),
         ("mobula-server", &["mobula-contract"]),
         ("mobula-store", &["mobula-contract"]),

@@ -8,12 +8,13 @@ use anyhow::Context as _;
 use mobula_contract::{
     ActorSource, Folders, Override, Pipeline, RunEvent, RunId, RunStatus, parse_pipeline,
 };
-use mobula_engine::{CancelHandle, Outcome};
+use mobula_engine::{CancelHandle, Engine, Outcome};
 use mobula_store::{NewRun, Store};
 use serde_json::Value as Json;
 
-use crate::args::{RunArgs, RunHow};
+use crate::args::{EngineKind, RunArgs, RunHow};
 use crate::check::{check, check_faults};
+use crate::cluster::{Cluster, Components, hand_over};
 use crate::embed::engine_over;
 use crate::exit::{Ended, Exit};
 use crate::home;
@@ -26,7 +27,15 @@ use crate::signals::{self, Asked};
 use crate::stages::{HostStages, Kept};
 
 /// Runs a pipeline file.
-pub(crate) fn start(args: &RunArgs, home: Option<PathBuf>, output: Output) -> anyhow::Result<()> {
+pub(crate) fn start(
+    args: &RunArgs,
+    home: Option<PathBuf>,
+    cluster: Option<&dyn Cluster>,
+    output: Output,
+) -> anyhow::Result<()> {
+    if cluster.is_none() && args.how.engine == EngineKind::Ray {
+        return Err(hand_over(&args.how));
+    }
     let mut pipeline = read(&args.file, &args.sets)?;
     check_faults(&pipeline, &args.faults)?;
     let store = home::store(home)?;
@@ -42,11 +51,12 @@ pub(crate) fn start(args: &RunArgs, home: Option<PathBuf>, output: Output) -> an
     }
     let states = origin::read(&store, &pipeline, &args.from)?;
     let run = new_id();
+    let engine = engine_for(catalogue, cluster, &args.how, failed(&store, &run))?;
     store.create_run(&NewRun { id: &run, pipeline: &pipeline }).map_err(home::coded)?;
     let origin = origin::enter(&store, &run, &states)?;
     let (faults, before) = (args.faults.clone(), Vec::new());
     let job = RunJob { run, pipeline, faults, before, origin };
-    perform(job, &store, catalogue, &args.how, output)
+    perform(job, &store, &engine, &args.how, output)
 }
 
 /// Takes up a run that was interrupted.
@@ -54,8 +64,12 @@ pub(crate) fn resume(
     run: &str,
     how: &RunHow,
     home: Option<PathBuf>,
+    cluster: Option<&dyn Cluster>,
     output: Output,
 ) -> anyhow::Result<()> {
+    if cluster.is_none() && how.engine == EngineKind::Ray {
+        return Err(hand_over(how));
+    }
     let store = home::store(home)?;
     let row = home::run(&store, run)?;
     let pipeline = store.run_pipeline(&row.run).map_err(home::coded)?;
@@ -70,8 +84,9 @@ pub(crate) fn resume(
     catalogue.pin_again(&pipeline.plugins);
     check(&pipeline, &catalogue)?;
     let (faults, origin) = (Vec::new(), None);
+    let engine = engine_for(catalogue, cluster, how, failed(&store, &row.run))?;
     let job = RunJob { run: row.run, pipeline, faults, before, origin };
-    perform(job, &store, catalogue, how, output)
+    perform(job, &store, &engine, how, output)
 }
 
 /// Reads a pipeline file, and the network files that it names.
@@ -128,17 +143,38 @@ fn mention_interrupted(store: &Store, pipeline: &Pipeline, output: Output) -> an
     Ok(())
 }
 
+/// Where inputs of failed calls are kept.
+fn failed(store: &Store, run: &RunId) -> PathBuf {
+    store.home().join("failed").join(run.as_str())
+}
+
+/// An engine whose calls are carried out here, or on a cluster.
+fn engine_for(
+    catalogue: Catalogue,
+    cluster: Option<&dyn Cluster>,
+    how: &RunHow,
+    failed: PathBuf,
+) -> anyhow::Result<Engine> {
+    let (catalogue, cpus) = (Arc::new(catalogue), how.workers.map(f64::from));
+    let Some(cluster) = cluster else {
+        let kept = how.keep_inputs.then(|| Kept::new(failed));
+        return engine_over(Arc::new(HostStages { catalogue, kept }), cpus, how.memory);
+    };
+    if how.keep_inputs {
+        let message = "--keep-inputs keeps what is in this process: it goes with --engine embedded";
+        return Err(Ended::error(Exit::Invalid, message));
+    }
+    let joined = cluster.join(how.address.as_deref(), Components { catalogue })?;
+    engine_over(joined.stages, cpus.or(Some(joined.cpus)), how.memory)
+}
+
 fn perform(
     job: RunJob,
     store: &Store,
-    catalogue: Catalogue,
+    engine: &Engine,
     how: &RunHow,
     output: Output,
 ) -> anyhow::Result<()> {
-    let folder = store.home().join("failed").join(job.run.as_str());
-    let kept = how.keep_inputs.then(|| Kept::new(folder));
-    let stages = HostStages { catalogue: Arc::new(catalogue), kept };
-    let engine = engine_over(stages, how.workers.map(f64::from), how.memory)?;
     let (run, seed) = (job.run.clone(), job.pipeline.seed);
     let mut live = Live::new(&job.pipeline, output.json);
     let hooks = Hooks {
@@ -147,7 +183,7 @@ fn perform(
         kill_host: Some(kill_host),
         bytes_max: None,
     };
-    let begun = job.begin(store, &engine, hooks)?;
+    let begun = job.begin(store, engine, hooks)?;
     stop_on_signal(begun.cancel_handle(), how.notice)?;
     if !output.json {
         output.note(&format!("run {run}"));

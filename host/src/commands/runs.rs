@@ -13,6 +13,7 @@ use serde_json::json;
 
 use super::{cancel, compare};
 use crate::args::RunsCommand;
+use crate::cluster::Cluster;
 use crate::home;
 use crate::live::learned;
 use crate::output::{Output, bytes, date, table, to_stdout};
@@ -27,10 +28,11 @@ const REPLAYED_MAX: usize = 50_000;
 pub(crate) fn perform(
     command: &RunsCommand,
     home: Option<PathBuf>,
+    cluster: Option<&dyn Cluster>,
     output: Output,
 ) -> anyhow::Result<()> {
     if let RunsCommand::Resume { run, how } = command {
-        return super::run::resume(run, how, home, output);
+        return super::run::resume(run, how, home, cluster, output);
     }
     let store = home::store(home)?;
     match command {

@@ -114,7 +114,7 @@ impl Tenant {
         let least = 2 * mobula_engine::PROCESS_BYTES;
         let memory = memory_bytes.map(|bytes| bytes.max(least));
         let stages = HostStages { catalogue: Arc::clone(&self.catalogue), kept: None };
-        let engine = engine_over(stages, cpus, memory);
+        let engine = engine_over(Arc::new(stages), cpus, memory);
         let engine = Arc::new(engine.map_err(|e| refusal(&e))?);
         *held = Some(OwnEngine { cpus, memory_bytes, engine: Arc::clone(&engine) });
         Ok(engine)

@@ -74,7 +74,7 @@ impl HostHouse {
         let catalogue = Arc::new(tenant.catalogue.only(plugin));
         let memory = Some(MEMORY_BYTES + mobula_engine::PROCESS_BYTES);
         let stages = HostStages { catalogue, kept: None };
-        let engine = engine_over(stages, Some(1.0), memory).map_err(|e| refusal(&e))?;
+        let engine = engine_over(Arc::new(stages), Some(1.0), memory).map_err(|e| refusal(&e))?;
         let lines = Arc::default();
         let journal = Lines(Arc::clone(&lines));
         let session = engine.session(SessionConfig {

@@ -15,9 +15,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mobula_contract::{
-    ActorSource, ActorSpec, DType, Failure, Limits as Asked, Object, StageKind, Tensor, Value,
+    ActorSource, ActorSpec, DType, Failure, Limits as Asked, Object, StageContext, StageKind,
+    Tensor, Value,
 };
-use mobula_engine::{Actor, Call, CallContext, Engine, Stages};
+use mobula_engine::{Actor, Call, Engine, Stages};
 use mobula_sandbox::{CallEnv, Grants, Limits, Plugin, Sandbox, SandboxConfig};
 
 /// Runs what tests name, as the program would.
@@ -56,7 +57,7 @@ impl Stages for Guests {
         &self,
         spec: &ActorSpec,
         state: Option<Vec<u8>>,
-        context: Arc<CallContext>,
+        context: Arc<dyn StageContext>,
     ) -> Result<Box<dyn Actor>, Failure> {
         let ActorSource::Plugin { plugin, class, .. } = &spec.source else {
             unreachable!("no native actors here");
@@ -102,7 +103,7 @@ fn arguments(args: &serde_json::Map<String, serde_json::Value>) -> String {
     serde_json::to_string(args).unwrap()
 }
 
-fn env(asked: &Asked, context: &Arc<CallContext>, stage: String) -> CallEnv {
+fn env(asked: &Asked, context: &Arc<dyn StageContext>, stage: String) -> CallEnv {
     let default = Limits::default();
     let limits = Limits {
         wall: asked.timeout_s.map_or(default.wall, Duration::from_secs_f64),

@@ -9,6 +9,7 @@ mod demo;
 mod languages;
 mod peers;
 mod plugins;
+mod python;
 mod run;
 mod stopwatch;
 mod test;
@@ -22,6 +23,7 @@ const USAGE: &str = "usage: cargo xtask setup | plugins | demo | test | crash-te
     | bench core [--peers [--quick] [--json FILE]] \
     | bench checkpoint [--quick] [--json FILE] [--dir DIR] \
     | bench checkpoint --live [--runs N] \
+    | bench ray [--epochs N] [--tasks N] [--json FILE] \
     | bench kernels | bench plugin | bench recipe [MODEL] [EPOCHS] | bench server \
     | bench trainer [--peers [--quick] [--curve] [--json FILE]]";
 
@@ -49,6 +51,11 @@ fn main() -> Result<()> {
         }
         ["bench", "checkpoint", "--live", ref rest @ ..] => live(rest),
         ["bench", "checkpoint", ref rest @ ..] => example("mobula-store", "bench", rest),
+        ["bench", "ray", ref options @ ..] => {
+            plugins::build()?;
+            cargo(&["build", "--release", "-p", "mobula"])?;
+            python::bench(options)
+        }
         ["bench", "plugin"] => stopwatch::bench(),
         ["bench", "server"] => server(),
         ["bench", "kernels"] => example("mobula-kernels", "layers", &[]),

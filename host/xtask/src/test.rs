@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context as _, Result, bail};
 
 use crate::run::{cargo, say, setup};
-use crate::{arm, languages, plugins, web};
+use crate::{arm, languages, plugins, python, web};
 
 pub(crate) fn test() -> Result<()> {
     setup()?;
@@ -22,7 +22,8 @@ pub(crate) fn test() -> Result<()> {
     languages::build()?;
     let mut here = Command::new("cargo");
     here.args(tests).arg("--no-fail-fast");
-    count([Some(here), arm::tests()?].into_iter().flatten().chain(in_browser))
+    let suites = [Some(here), arm::tests()?, python::tests()?];
+    count(suites.into_iter().flatten().chain(in_browser))
 }
 
 /// Runs the suites, shows what they print, and ends with how many tests there were of all together.
@@ -36,7 +37,8 @@ fn count(suites: impl IntoIterator<Item = Command>) -> Result<()> {
             if let Some(result) = line.strip_prefix("test result: ") {
                 passed += number_before(result, " passed");
                 failed += number_before(result, " failed");
-            } else if let Some((good, bad)) = web::counted(&line) {
+            } else if let Some((good, bad)) = python::counted(&line).or_else(|| web::counted(&line))
+            {
                 passed += good;
                 failed += bad;
             }

@@ -46,6 +46,12 @@ pub trait StageContext: Send + Sync {
     fn emit(&self, _object: Object) -> Result<(), Failure> {
         Err(Failure::new(FailureKind::Invalid, "nobody asked this stage for a stream"))
     }
+    /// Whether somebody asked this stage for a stream.
+    fn streams(&self) -> bool {
+        false
+    }
+    /// Who carries the call out lost it and began it anew, unasked: the attempt before is over.
+    fn tried_again(&self, _why: &str) {}
     /// What the call used as far as its sandbox knows; said once, at the end, also after a failure.
     fn used(&self, _used: Used) {}
 }

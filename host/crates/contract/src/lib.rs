@@ -40,4 +40,4 @@ pub use report::{
     AccountReport, ActorReport, CheckpointReport, CostReport, DecisionDetail, DecisionReport,
     PolicyAccount, RecoveryReport, RunReport, StageReport,
 };
-pub use tensor::{DType, Tensor, TensorError};
+pub use tensor::{DType, Lent, Tensor, TensorError};

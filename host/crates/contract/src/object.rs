@@ -30,7 +30,7 @@ impl Value {
     #[must_use]
     pub fn byte_len(&self) -> u64 {
         match self {
-            Self::Tensor(tensor) => tensor.bytes().len() as u64,
+            Self::Tensor(tensor) => tensor.byte_len(),
             Self::Json(json) => json.to_string().len() as u64,
             Self::Bytes(bytes) => bytes.len() as u64,
         }
@@ -65,6 +65,25 @@ impl Object {
     pub fn with(mut self, name: &str, value: Value) -> Self {
         self.fields.push((name.to_owned(), value));
         self
+    }
+
+    /// Brings what lies far away, so that every tensor's bytes may be asked for; says why that cannot be
+    /// done.
+    pub fn bring(&self) -> Result<(), String> {
+        let mut values = self.fields.iter().map(|(_, value)| value);
+        values.try_for_each(|value| match value {
+            Value::Tensor(tensor) => tensor.bring(),
+            Value::Json(_) | Value::Bytes(_) => Ok(()),
+        })
+    }
+
+    /// Whether bytes of it are known to be nowhere any more.
+    #[must_use]
+    pub fn is_lost(&self) -> bool {
+        self.fields.iter().any(|(_, value)| match value {
+            Value::Tensor(tensor) => tensor.lender().is_some_and(|(lent, _)| lent.is_lost()),
+            Value::Json(_) | Value::Bytes(_) => false,
+        })
     }
 
     /// Bytes of all fields together.

@@ -96,10 +96,52 @@ pub struct Tensor {
     len: usize,
 }
 
+/// Bytes that lie where their owner keeps them: an array of another language, or another machine.
+pub trait Lent: Send + Sync + std::any::Any {
+    /// How many there are.
+    fn len(&self) -> usize;
+    /// Whether there are none.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+    /// The bytes, the same each time: always as many as [`Lent::len`] says. Of what lies far away, only
+    /// after [`Lent::bring`] has brought it.
+    fn bytes(&self) -> &[u8];
+    /// Brings what lies far away; says why that cannot be done.
+    fn bring(&self) -> Result<(), String> {
+        Ok(())
+    }
+    /// Whether it is known that the bytes are nowhere any more.
+    fn is_lost(&self) -> bool {
+        false
+    }
+}
+
 /// Bytes that tensors share, and what they take of the process's memory.
 struct Storage {
-    bytes: Vec<u8>,
+    bytes: Bytes,
     charge: Charge,
+}
+
+enum Bytes {
+    Own(Vec<u8>),
+    Lent(Box<dyn Lent>),
+}
+
+impl Bytes {
+    fn len(&self) -> usize {
+        match self {
+            Self::Own(bytes) => bytes.len(),
+            Self::Lent(lent) => lent.len(),
+        }
+    }
+
+    fn get(&self) -> &[u8] {
+        match self {
+            Self::Own(bytes) => bytes,
+            Self::Lent(lent) => lent.bytes(),
+        }
+    }
 }
 
 impl Tensor {
@@ -115,14 +157,22 @@ impl Tensor {
         bytes: Vec<u8>,
         charge: Charge,
     ) -> Result<Self, TensorError> {
+        Self::over(dtype, shape, Storage { bytes: Bytes::Own(bytes), charge })
+    }
+
+    /// A tensor of bytes that somebody else keeps; they are neither copied nor counted in a budget.
+    pub fn lent(dtype: DType, shape: Vec<u64>, bytes: Box<dyn Lent>) -> Result<Self, TensorError> {
+        Self::over(dtype, shape, Storage { bytes: Bytes::Lent(bytes), charge: Charge::default() })
+    }
+
+    fn over(dtype: DType, shape: Vec<u64>, storage: Storage) -> Result<Self, TensorError> {
         let wanted = byte_len(dtype, &shape).ok_or_else(|| TensorError::Shape(shape.clone()))?;
-        let got = bytes.len() as u64;
+        let len = storage.bytes.len();
+        let got = len as u64;
         if wanted != got {
             return Err(TensorError::Length { shape, dtype, wanted, got });
         }
-        let len = bytes.len();
-        let storage = Arc::new(Storage { bytes, charge });
-        Ok(Self { dtype, shape, storage, start: 0, len })
+        Ok(Self { dtype, shape, storage: Arc::new(storage), start: 0, len })
     }
 
     /// What the elements are.
@@ -150,16 +200,57 @@ impl Tensor {
         usize::try_from(elements * self.dtype.size()).expect("a row is part of memory")
     }
 
-    /// Whether its bytes are accounted for in a budget.
+    /// Whether its bytes are accounted for in a budget, or are another's.
     #[must_use]
     pub fn is_charged(&self) -> bool {
-        self.storage.bytes.is_empty() || self.storage.charge.bytes() > 0
+        match &self.storage.bytes {
+            Bytes::Own(bytes) => bytes.is_empty() || self.storage.charge.bytes() > 0,
+            Bytes::Lent(_) => true,
+        }
     }
 
     /// All bytes, row after row.
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
-        &self.storage.bytes[self.start..self.start + self.len]
+        &self.storage.bytes.get()[self.start..self.start + self.len]
+    }
+
+    /// How many bytes; of what is lent, without bringing them.
+    #[must_use]
+    pub fn byte_len(&self) -> u64 {
+        self.len as u64
+    }
+
+    /// Who lends the bytes, and from which on this is a view of them.
+    #[must_use]
+    pub fn lender(&self) -> Option<(&dyn Lent, usize)> {
+        match &self.storage.bytes {
+            Bytes::Own(_) => None,
+            Bytes::Lent(lent) => Some((&**lent, self.start)),
+        }
+    }
+
+    /// Brings bytes that lie far away, after which [`Tensor::bytes`] may be asked for; says why that cannot
+    /// be done.
+    pub fn bring(&self) -> Result<(), String> {
+        self.lender().map_or(Ok(()), |(lent, _)| lent.bring())
+    }
+
+    /// All bytes, as a vector; copied only where others share them or lend them.
+    #[must_use]
+    pub fn into_bytes(self) -> Vec<u8> {
+        let (start, end) = (self.start, self.start + self.len);
+        match Arc::try_unwrap(self.storage) {
+            Ok(Storage { bytes: Bytes::Own(mut bytes), .. }) => {
+                bytes.truncate(end);
+                if start > 0 {
+                    bytes.drain(..start);
+                }
+                bytes
+            }
+            Ok(other) => other.bytes.get()[start..end].to_vec(),
+            Err(shared) => shared.bytes.get()[start..end].to_vec(),
+        }
     }
 
     /// A view of `count` rows from `start`; nothing is copied.
@@ -246,6 +337,31 @@ mod tests {
         let tail = pairs().slice(1, 2).unwrap();
         assert_eq!(tail.bytes(), [3, 4, 5, 6]);
         assert_eq!(tail.slice(1, 1).unwrap().gather(&[0]).unwrap().bytes(), [5, 6]);
+    }
+
+    struct Elsewhere(Vec<u8>);
+
+    impl Lent for Elsewhere {
+        fn len(&self) -> usize {
+            self.0.len()
+        }
+
+        fn bytes(&self) -> &[u8] {
+            &self.0
+        }
+    }
+
+    #[test]
+    fn lent_bytes_are_viewed_and_given_out_as_own_ones_are() {
+        let lent = |bytes| Tensor::lent(DType::U8, vec![3, 2], Box::new(Elsewhere(bytes)));
+        let all = lent(vec![1, 2, 3, 4, 5, 6]).unwrap();
+        assert_eq!(all, pairs());
+        let tail = all.slice(1, 2).unwrap();
+        assert_eq!((tail.byte_len(), tail.lender().unwrap().1), (4, 2));
+        drop(all);
+        assert_eq!(tail.into_bytes(), [3, 4, 5, 6]);
+        assert_eq!(pairs().slice(1, 1).unwrap().into_bytes(), [3, 4]);
+        assert!(pairs().lender().is_none() && lent(vec![1]).is_err());
     }
 
     #[test]

@@ -14,12 +14,14 @@ use crate::session::SessionShell;
 use crate::slot::{Slot, lock};
 
 /// What a call may say to and ask of its host.
-pub struct CallContext {
+pub(crate) struct CallContext {
     inner: Arc<Inner>,
     session: Arc<SessionShell>,
     stage: StageRef,
     seed: u64,
     cancelled: Arc<AtomicBool>,
+    /// The unit whose call it is; none while an actor is made.
+    unit: Option<UnitId>,
     stream: Option<Stream>,
     used: Mutex<Used>,
     fault: Option<Fault>,
@@ -52,11 +54,17 @@ impl CallContext {
             stage: stage.clone(),
             seed: stage_seed(session.seed, stage),
             cancelled: Arc::clone(cancelled),
+            unit: None,
             stream: None,
             used: Mutex::default(),
             fault: None,
             fault_due: AtomicBool::new(false),
         }
+    }
+
+    pub(crate) fn of_unit(mut self, unit: UnitId) -> Self {
+        self.unit = Some(unit);
+        self
     }
 
     /// The failure that is to be made in this attempt, if there is one.
@@ -143,6 +151,16 @@ impl StageContext for CallContext {
         }
         let index = stream.next.fetch_add(1, Ordering::Relaxed);
         self.inner.emit(stream.unit, index, object)
+    }
+
+    fn streams(&self) -> bool {
+        self.stream.is_some()
+    }
+
+    fn tried_again(&self, why: &str) {
+        if let Some(unit) = self.unit {
+            self.inner.step(Event::TriedAgain { unit, message: why.to_owned() });
+        }
     }
 
     fn used(&self, used: Used) {

@@ -176,6 +176,7 @@ impl Core {
             Event::Resuming(unit) => self.ask_to_resume(unit),
             Event::Emitted { unit, index, item } => self.emitted(unit, index, item),
             Event::Lost(unit) => self.lost(unit),
+            Event::TriedAgain { unit, message } => self.tried_again(unit, &message),
             Event::ActorStarted { actor, worker, result } => {
                 self.actor_started(actor, worker, result);
             }

@@ -59,6 +59,11 @@ pub(crate) fn gather(
                 let parts =
                     from.iter().map(|from| field_of(&objects.get(*from)?, field, name, place));
                 let parts = parts.collect::<Result<Vec<_>, _>>()?;
+                for (source, part) in from.iter().zip(&parts) {
+                    if let Value::Tensor(tensor) = part {
+                        tensor.bring().map_err(|_| Missing::Lost(*source))?;
+                    }
+                }
                 let charge =
                     objects.reserve(joined_bytes(&parts), || false).map_err(Missing::Failed)?;
                 joined(&parts, charge).map_err(|why| wrong(name, place, &why))?
@@ -97,7 +102,7 @@ fn rows(value: &Value, start: u64, count: u64) -> Result<Value, String> {
 /// Bytes of the tensor that the parts become.
 fn joined_bytes(parts: &[Value]) -> u64 {
     let tensors = parts.iter().map(|part| match part {
-        Value::Tensor(tensor) => tensor.bytes().len() as u64,
+        Value::Tensor(tensor) => tensor.byte_len(),
         Value::Json(_) | Value::Bytes(_) => 0,
     });
     tensors.sum()

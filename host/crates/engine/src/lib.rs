@@ -29,7 +29,6 @@ mod writer;
 
 pub use crate::core::{Names, Need};
 pub use actor::{Actor as NewActor, ActorHandle};
-pub use context::CallContext;
 pub use engine::{
     CancelHandle, Engine, EngineConfig, PENDING_MAX, PROCESS_BYTES, Session, SessionConfig,
 };

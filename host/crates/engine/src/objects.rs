@@ -272,10 +272,11 @@ impl<T: Read> Read for Hashing<T> {
     }
 }
 
+/// Bytes of tensors that are in this process's memory.
 fn tensor_bytes(object: &Object) -> u64 {
     let tensors = object.fields.iter().filter_map(|(_, value)| match value {
-        Value::Tensor(tensor) => Some(tensor.bytes().len() as u64),
-        Value::Bytes(_) | Value::Json(_) => None,
+        Value::Tensor(tensor) if tensor.lender().is_none() => Some(tensor.byte_len()),
+        Value::Tensor(_) | Value::Bytes(_) | Value::Json(_) => None,
     });
     tensors.sum()
 }
@@ -283,7 +284,7 @@ fn tensor_bytes(object: &Object) -> u64 {
 /// Bytes that nothing accounts for yet. JSON documents are small, or else bounded by the sandbox.
 fn uncharged(object: &Object) -> u64 {
     let own = object.fields.iter().map(|(_, value)| match value {
-        Value::Tensor(tensor) if !tensor.is_charged() => tensor.bytes().len() as u64,
+        Value::Tensor(tensor) if !tensor.is_charged() => tensor.byte_len(),
         Value::Bytes(bytes) => bytes.len() as u64,
         Value::Tensor(_) | Value::Json(_) => 0,
     });

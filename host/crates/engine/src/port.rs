@@ -2,12 +2,11 @@
 
 use std::sync::Arc;
 
-use mobula_contract::{ActorSpec, CheckpointId, Failure, Object, RunEvent, StageRef, StageSpec};
-
-use crate::context::CallContext;
+use mobula_contract::{
+    ActorSpec, CheckpointId, Failure, Object, RunEvent, StageContext, StageRef, StageSpec,
+};
 
 /// One call of a task or method.
-#[derive(Debug)]
 pub struct Call<'a> {
     /// The stage as the pipeline has it.
     pub spec: &'a StageSpec,
@@ -16,7 +15,13 @@ pub struct Call<'a> {
     /// What it reads.
     pub inputs: Object,
     /// What it may say to and ask of its host.
-    pub context: Arc<CallContext>,
+    pub context: Arc<dyn StageContext>,
+}
+
+impl std::fmt::Debug for Call<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Call").field("stage", self.stage).finish_non_exhaustive()
+    }
 }
 
 /// Makes tasks run and actors live.
@@ -28,12 +33,12 @@ pub trait Stages: Send + Sync {
         &self,
         spec: &ActorSpec,
         state: Option<Vec<u8>>,
-        context: Arc<CallContext>,
+        context: Arc<dyn StageContext>,
     ) -> Result<Box<dyn Actor>, Failure>;
 }
 
 /// A living actor.
-pub trait Actor {
+pub trait Actor: Send {
     /// Runs a method to its end.
     fn call(&mut self, call: Call<'_>) -> Result<Object, Failure>;
     /// Whether the state is whole after a call that failed, so that the next call can come.

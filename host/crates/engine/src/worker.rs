@@ -173,7 +173,7 @@ fn create(
     let state = from.map(|id| load(id, work)).transpose()?;
     let place = StageRef { name: work.spec.name.clone(), index: 0, repeated: false };
     let context = CallContext::new(inner, &work.session, &place, &work.cancelled);
-    inner.stages.create_actor(&work.spec, state, Arc::new(context))
+    inner.stages.create_actor(&work.spec, state, Arc::new(context) as _)
 }
 
 fn load(id: CheckpointId, work: &ActorWork) -> Result<Vec<u8>, Failure> {
@@ -273,6 +273,7 @@ fn run_call(
         Stream { unit, slot: Arc::clone(&work.slot), next }
     });
     let context = CallContext::new(inner, &work.session, &work.stage, &work.cancelled)
+        .of_unit(unit)
         .with_fault(attempt)
         .with_stream(stream);
     let context = Arc::new(context);
@@ -293,10 +294,13 @@ fn run_call(
                 spec: &work.spec,
                 stage: &work.stage,
                 inputs,
-                context: Arc::clone(&context),
+                context: Arc::clone(&context) as _,
             }),
         }
     };
+    if result.is_err() {
+        say_lost(inner, &work);
+    }
     context.reach(1.0);
     if let Some(kind) = context.fault_due() {
         result = Err(injected(kind, &work.stage));
@@ -323,6 +327,15 @@ fn run_call(
     inner.step(Event::CallEnded { unit, worker, receipt, alive, result });
     work.session.jobs.wait_for_room();
     alive
+}
+
+/// Says which inputs are nowhere any more, so that they are made again before the call is.
+fn say_lost(inner: &Arc<Inner>, work: &Work) {
+    for source in work.inputs.iter().flat_map(|(_, input)| input.sources()) {
+        if inner.objects.get(*source).is_ok_and(|object| object.is_lost()) {
+            inner.step(Event::Lost(*source));
+        }
+    }
 }
 
 /// Seconds that this thread has computed.

@@ -173,6 +173,7 @@ fn write_save(
         Content::Object(unit) => match objects.get(unit) {
             // A copy of the whole object, for as long as it is written.
             Ok(object) => {
+                object.bring().map_err(|why| Failure::new(FailureKind::Host, why))?;
                 let charge = objects.reserve(object.byte_len(), || false)?;
                 (encode_object(&object), charge)
             }

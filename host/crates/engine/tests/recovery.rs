@@ -8,11 +8,11 @@ use std::sync::{Arc, Mutex};
 use common::By;
 use mobula_contract::{
     ActorSpec, CheckpointId, EventBody, Failure, FailureKind, Folders, Object, Pipeline, RunEvent,
-    RunId, RunStatus, StageContext as _, Value, parse_pipeline,
+    RunId, RunStatus, StageContext, Value, parse_pipeline,
 };
 use mobula_engine::{
-    Actor, Call, CallContext, Engine, EngineConfig, Fault, Journal, Left, Outcome, Policy, Run,
-    Save, Seen, SessionConfig, Stages,
+    Actor, Call, Engine, EngineConfig, Fault, Journal, Left, Outcome, Policy, Run, Save, Seen,
+    SessionConfig, Stages,
 };
 
 const PIPELINE: &str = r#"
@@ -79,7 +79,7 @@ impl Stages for Fake {
         &self,
         _: &ActorSpec,
         state: Option<Vec<u8>>,
-        _: Arc<CallContext>,
+        _: Arc<dyn StageContext>,
     ) -> Result<Box<dyn Actor>, Failure> {
         let start = state.map_or(0, |bytes| u64::from_le_bytes(bytes.try_into().expect("8")));
         Ok(Box::new(Sum(start)))

@@ -71,7 +71,9 @@ fn compile_input() -> Result<(), String> {
     let words = |e: wasmtime::Error| e.root_cause().to_string();
     let engine = Engine::new(&engine::compiling()).map_err(words)?;
     let compiled = engine.precompile_component(&source).map_err(words)?;
-    std::io::stdout().write_all(&compiled).map_err(|e| e.to_string())
+    let mut output = std::io::stdout().lock();
+    // A program that is not Rust's own does not flush it at its end.
+    output.write_all(&compiled).and_then(|()| output.flush()).map_err(|e| e.to_string())
 }
 
 #[cfg(unix)]

@@ -75,7 +75,7 @@ impl HostTensor for State {
     }
 
     fn byte_len(&mut self, handle: Resource<Tensor>) -> wasmtime::Result<u64> {
-        Ok(self.tensor(&handle)?.bytes().len() as u64)
+        Ok(self.tensor(&handle)?.byte_len())
     }
 
     fn read(&mut self, handle: Resource<Tensor>, offset: u64, len: u32) -> Answer<Vec<u8>> {

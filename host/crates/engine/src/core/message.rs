@@ -157,6 +157,13 @@ pub enum Event {
         /// The number of the object: a new one for the first of this index.
         item: UnitId,
     },
+    /// Whoever carries out a running call lost it, and began it anew without being told to.
+    TriedAgain {
+        /// Whose call.
+        unit: UnitId,
+        /// In words.
+        message: String,
+    },
     /// An object that should be in the store is not.
     Lost(UnitId),
     /// An actor stands ready, or could not be made.

@@ -269,6 +269,28 @@ impl Core {
         }
     }
 
+    /// Whoever carries it out lost it and began anew: it goes on as the next attempt, on the same worker.
+    pub(super) fn tried_again(&mut self, id: UnitId, message: &str) {
+        let running = |unit: &&mut Unit| matches!(unit.phase, Phase::Running(_));
+        let Some(unit) = self.units.get_mut(&id).filter(running) else { return };
+        let Phase::Running(worker) = unit.phase else { return };
+        unit.failed += 1;
+        unit.failures.push((worker, message.to_owned()));
+        let failure = Failure::new(FailureKind::WorkerLost, message);
+        self.record_failure(id, worker, &failure, true, None);
+        let unit = self.units.get_mut(&id).expect("just found");
+        unit.attempt += 1;
+        let (session, attempt, stage) = (unit.session, unit.attempt, unit.stage.clone());
+        let (on_actor, replay) = (unit.actor.is_some(), unit.replay);
+        self.record(session, &|| EventBody::StageStarted {
+            stage: stage.clone(),
+            worker: worker.to_string(),
+            attempt,
+            on_actor,
+            replay,
+        });
+    }
+
     pub(super) fn retry_due(&mut self, id: UnitId) {
         if self.units.get(&id).is_some_and(|unit| unit.phase == Phase::Delayed) {
             self.await_sources(id);

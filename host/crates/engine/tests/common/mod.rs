@@ -9,9 +9,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mobula_contract::{
-    ActorSpec, DType, Failure, FailureKind, Object, StageContext as _, StageKind, Tensor, Value,
+    ActorSpec, DType, Failure, FailureKind, Object, StageContext, StageKind, Tensor, Value,
 };
-use mobula_engine::{Actor, Call, CallContext, Engine, EngineConfig, Policy, Seen, Stages};
+use mobula_engine::{Actor, Call, Engine, EngineConfig, Policy, Seen, Stages};
 
 pub(crate) use dice::Dice;
 pub(crate) use policy::By;
@@ -106,7 +106,7 @@ impl Stages for Tested {
         &self,
         spec: &ActorSpec,
         state: Option<Vec<u8>>,
-        context: Arc<CallContext>,
+        context: Arc<dyn StageContext>,
     ) -> Result<Box<dyn Actor>, Failure> {
         while spec.args.contains_key("endless") {
             if context.cancelled() {

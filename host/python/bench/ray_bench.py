@@ -1,0 +1,203 @@
+"""`cargo xtask bench ray`: the reference pipeline on the embedded engine, on Ray through us, and as a plain
+Ray + Keras program; what we add to a task of Ray's, and to a worker's memory.
+
+    python ray_bench.py PROGRAM PLUGINS NOTHING [--epochs N] [--tasks N] [--json FILE]
+
+NOTHING is a component with a task `nothing`. Every number is of this run on this machine.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import ray
+
+TOP = Path(__file__).resolve().parents[3]
+REFERENCE = TOP / "host/pipelines/cifar10.toml"
+
+
+class Quiet:
+    """What the engine is told of a call, of which nothing is kept here."""
+
+    seed, streams = 7, False
+
+    def log(self, *_): ...
+    def metric(self, *_): ...
+    def progress(self, *_): ...
+    def used(self, *_): ...
+    def tried_again(self, *_): ...
+    def cancelled(self):
+        return False
+
+
+def seconds(call, count):
+    """Seconds of each of so many calls, one after another."""
+    taken = []
+    for _ in range(count):
+        began = time.perf_counter()
+        call()
+        taken.append(time.perf_counter() - began)
+    return taken
+
+
+def middle(values):
+    values = sorted(values)
+    quarter = len(values) // 4
+    return statistics.median(values), values[quarter], values[-quarter - 1]
+
+
+def private_bytes(pid):
+    """Memory that would be free if the process were gone."""
+    text = Path(f"/proc/{pid}/smaps_rollup").read_text()
+    return 1024 * sum(int(line.split()[1]) for line in text.splitlines() if line.startswith("Private_"))
+
+
+def pipelines(program, plugins, epochs):
+    """The same work on three engines."""
+    rows = []
+    with tempfile.TemporaryDirectory() as folder:
+        data = Path(folder) / "data"
+        subprocess.run([program, "data", "synth", "--out", data, "--train", "6000", "--test", "1000"], check=True, capture_output=True)
+        sets = ["--set", f"stage.load.mounts.data={data}", "--set", f"stage.train.repeat={epochs}"]
+        how = ["run", REFERENCE, "--json", "--plugin-dir", plugins, *sets]
+        sides = {"embedded": [program], "Ray through us": [sys.executable, "-m", "mobula.ray"]}
+        for name, own in sides.items():
+            home = Path(folder) / name.replace(" ", "-")
+            address = ["--address", "local"] if name != "embedded" else []
+            for turn in ("first", "second"):
+                began = time.perf_counter()
+                ended = subprocess.run([*own, "--home", home, *how, *address], capture_output=True, text=True)
+                if ended.returncode != 0:
+                    raise SystemExit(f"{name}: {ended.stderr}")
+                report = json.loads(ended.stdout.strip().splitlines()[-1])
+                epoch = [s["ended_s"] - s["started_s"] for s in report["stages"] if s["name"] == "train"]
+                rows.append(
+                    {
+                        "side": f"{name}, {turn} run",
+                        "process_s": time.perf_counter() - began,
+                        "run_s": report["wall_s"],
+                        "epoch_s": statistics.median(epoch),
+                        "result": report["result"],
+                        "digest": report["actors"][0]["state_digest"],
+                    }
+                )
+        keras = Path(__file__).with_name("ray_keras.py")
+        ended = subprocess.run([sys.executable, keras, data, str(epochs)], capture_output=True, text=True)
+        if ended.returncode == 0:
+            rows.append(json.loads(ended.stdout.strip().splitlines()[-1]))
+        else:
+            why = ended.stderr.strip().splitlines()[-1] if ended.stderr.strip() else "no word"
+            rows.append({"side": "plain Ray + Keras", "missing": why})
+    return rows
+
+
+def overhead(nothing, count):
+    """A task that does nothing: of Ray itself, and of a plugin through us. In turns, so that both see the same
+    machine."""
+    from mobula.ray import _driver
+
+    executor = _driver.join("local")
+    plain = ray.remote(lambda: None).options(num_cpus=1)
+    import mobula
+
+    plugin = mobula.Plugin(nothing)
+    limits = {"retries": 3, "retry": {}, "timeout_s": None, "memory_bytes": None, "cpus": None}
+    kind = {"kind": "task", "plugin": plugin.name, "version": None, "export": "nothing"}
+    spec = json.dumps({"name": "nothing", "kind": kind, "repeat": None, "inputs": {}, "args": {}, "mounts": {}, "limits": limits})
+    stage = json.dumps({"name": "nothing", "index": 0, "repeated": False})
+    told = Quiet()
+    ours = lambda: executor.run_task(plugin.digest, nothing, spec, stage, 0, [], told)
+    theirs = lambda: ray.get(plain.remote())
+    seconds(ours, 20), seconds(theirs, 20)
+    mine, own = [], []
+    for _ in range(count):
+        own += seconds(theirs, 1)
+        mine += seconds(ours, 1)
+    direct = plugin.task("nothing")
+    direct()
+    alone = seconds(direct, count)
+    workers = memory(executor, plain, ours)
+    ray.shutdown()
+    return {"ray_s": middle(own), "ours_s": middle(mine), "sandbox_s": middle(alone), **workers}
+
+
+def memory(executor, plain, ours):
+    """Private bytes of a worker that ran a plain task, one with numpy, and one that ran a plugin."""
+
+    @ray.remote(max_calls=0)
+    def own(numpy):
+        if numpy:
+            import numpy  # noqa: F401
+        return os.getpid()
+
+    found = {"plain": private_bytes(ray.get(own.remote(False)))}
+    found["with numpy"] = private_bytes(ray.get(own.options(runtime_env={"env_vars": {"A": "1"}}).remote(True)))
+    ours()
+    pids = [int(pid) for pid in filter(str.isdigit, os.listdir("/proc")) if _maps_us(pid)]
+    found["ours"] = max(map(private_bytes, pids), default=0)
+    return {"memory": found}
+
+
+def _maps_us(pid):
+    try:
+        name = Path(f"/proc/{pid}/cmdline").read_bytes()
+        return int(pid) != os.getpid() and name.startswith(b"ray::") and b"_native" in Path(f"/proc/{pid}/maps").read_bytes()
+    except OSError:
+        return False
+
+
+def table(document):
+    ms = lambda row: f"{1e3 * row[0]:.3f} ({1e3 * row[1]:.3f}–{1e3 * row[2]:.3f})"
+    yield "| pipeline | process s | run s | epoch s | result |"
+    yield "|---|---|---|---|---|"
+    for row in document["pipelines"]:
+        if "missing" in row:
+            yield f"| {row['side']} | – | – | – | not measured: {row['missing']} |"
+        else:
+            result = ", ".join(f"{name} {value:.4f}" for name, value in row["result"].items())
+            yield f"| {row['side']} | {row['process_s']:.1f} | {row['run_s']:.2f} | {row['epoch_s']:.2f} | {result} |"
+    tasks = document["tasks"]
+    yield ""
+    yield "| a task that does nothing | ms: median (middle half) |"
+    yield "|---|---|"
+    yield f"| Ray's own round trip | {ms(tasks['ray_s'])} |"
+    yield f"| a plugin's task through us | {ms(tasks['ours_s'])} |"
+    yield f"| of this the sandbox | {ms(tasks['sandbox_s'])} |"
+    added = tasks["ours_s"][0] / tasks["ray_s"][0] - 1
+    yield f"\nadded to Ray's round trip: {100 * added:.1f} %"
+    yield "\n| worker | private MB |\n|---|---|"
+    for name, size in tasks["memory"].items():
+        yield f"| {name} | {size / 1e6:.1f} |"
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("program"), parser.add_argument("plugins"), parser.add_argument("nothing")
+    parser.add_argument("--epochs", type=int, default=3), parser.add_argument("--tasks", type=int, default=1000)
+    parser.add_argument("--json")
+    asked = parser.parse_args()
+    document = {
+        "$type": "bench.ray",
+        "ray": ray.__version__,
+        "cpus": os.cpu_count(),
+        "tasks": overhead(asked.nothing, asked.tasks),
+        "pipelines": pipelines(asked.program, asked.plugins, asked.epochs),
+    }
+    sys.stdout.write("\n".join(table(document)) + "\n")
+    if asked.json:
+        Path(asked.json).write_text(json.dumps(document, indent=2) + "\n")
+    digests = {row["digest"] for row in document["pipelines"] if "digest" in row}
+    if len(digests) != 1:
+        sys.exit(f"the engines do not agree: {digests}")
+
+
+if __name__ == "__main__":
+    main()
