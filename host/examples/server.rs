@@ -247,7 +247,11 @@ impl Server {
         let starts: Vec<f64> = starts.collect();
         let mut found: Vec<f64> = starts.windows(2).map(|pair| (pair[1] - pair[0]) * 1e6).collect();
         if found.len() < TASKS / 10 {
-            return Err(format!("only {} tasks ran after {readers} readers came, at {from_s:.1} s", found.len()).into());
+            return Err(format!(
+                "only {} tasks ran after {readers} readers came, at {from_s:.1} s",
+                found.len()
+            )
+            .into());
         }
         let [median_us, p99_us] = [0.5, 0.99].map(|share| quantile(&mut found, share));
         #[expect(clippy::cast_precision_loss, reason = "a count of bytes")]
