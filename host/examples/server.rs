@@ -1,5 +1,5 @@
-//! What a busy server keeps: how soon the first view of a long history is there, and what tasks take while many
-//! follow their run. `cargo xtask bench server`; the machine should have nothing else to do.
+//! What a busy server keeps: how soon the first view of a long history is there, and what tasks take while
+//! many follow their run. `cargo xtask bench server`; the machine should have nothing else to do.
 
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, TcpStream};
