@@ -1,5 +1,6 @@
 //! What schemathesis makes of the OpenAPI document of a real server: odd requests of every route, from who
-//! may administer and from who may not. Nothing makes the server fail, and every answer is as the document says.
+//! may administer and from who may not. Nothing makes the server fail, and every
+//! answer is as the document says.
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
