@@ -1,5 +1,5 @@
-//! What a busy server keeps: how soon the first view of a long history is there, and what tasks take while many
-//! follow their run. `cargo xtask bench server`; the machine should have nothing else to do.
+//! What a busy server keeps: how soon the first view of a long history is there, and what tasks take while
+//! many follow their run. `cargo xtask bench server`; the machine should have nothing else to do.
 
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, TcpStream};
@@ -21,9 +21,9 @@ const VIEWS: usize = 50;
 /// Who follow a run at once.
 const READERS: usize = 200;
 /// Tasks of a run: enough that most of them run after the last reader came.
-const TASKS: usize = 60_000;
+const TASKS: usize = 200_000;
 /// Runs without readers and with them, in turn. Of each kind the median counts, so an odd number.
-const PAIRS: usize = 5;
+const PAIRS: usize = 3;
 /// Longest wait for anything that has to come.
 const LONG: Duration = Duration::from_secs(300);
 /// Readers sit on other machines in earnest; here they give way to the server as far as the system lets them.
@@ -247,7 +247,11 @@ impl Server {
         let starts: Vec<f64> = starts.collect();
         let mut found: Vec<f64> = starts.windows(2).map(|pair| (pair[1] - pair[0]) * 1e6).collect();
         if found.len() < TASKS / 10 {
-            return Err(format!("only {} tasks ran after the readers came", found.len()).into());
+            return Err(format!(
+                "only {} tasks ran after {readers} readers came, at {from_s:.1} s",
+                found.len()
+            )
+            .into());
         }
         let [median_us, p99_us] = [0.5, 0.99].map(|share| quantile(&mut found, share));
         #[expect(clippy::cast_precision_loss, reason = "a count of bytes")]

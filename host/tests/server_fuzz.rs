@@ -1,5 +1,6 @@
-//! What schemathesis makes of the OpenAPI document of a real server: odd requests of every route, from who may
-//! administer and from who may not. Nothing makes the server fail, and every answer is as the document says.
+//! What schemathesis makes of the OpenAPI document of a real server: odd requests of every route, from who
+//! may administer and from who may not. Nothing makes the server fail, and every
+//! answer is as the document says.
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
@@ -18,7 +19,7 @@ const ENDLESS: &str = "/api/v1/stream";
 /// What has to be true of every answer.
 const CHECKS: &str = "not_a_server_error,status_code_conformance,content_type_conformance,\
     response_schema_conformance";
-/// Examples that are made up of each route, besides those that its limits ask for: some thousand requests in all.
+/// Examples that are made up of each route, besides those that its limits ask for: thousands in all.
 const EXAMPLES: &str = "8";
 
 /// The Python that has schemathesis, installed once below `target`; else it is said what is missing.

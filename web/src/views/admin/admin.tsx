@@ -178,7 +178,7 @@ function Audit() {
                 <td class="wrap" data-label="To">
                   {entry.subject}
                 </td>
-                <td class="wrap" data-label="Detail">
+                <td class="wrap wide-cell" data-label="Detail">
                   {plainer(entry.detail)}
                 </td>
               </tr>
