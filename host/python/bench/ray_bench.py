@@ -125,6 +125,7 @@ def overhead(nothing, count):
     direct()
     alone = seconds(direct, count)
     workers = memory(executor, plain, ours)
+    executor.close()
     ray.shutdown()
     return {"ray_s": middle(own), "ours_s": middle(mine), "sandbox_s": middle(alone), **workers}
 
