@@ -9,7 +9,7 @@ pub(crate) fn demo() -> Result<()> {
     setup()?;
     test::guard()?;
     plugins::build()?;
-    web::build()?;
+    let dashboard = web::build()?;
     cargo(&["build", "--release", "-p", "mobula"])?;
     let target = target()?;
     let path = |part: &str| target.join(part).display().to_string();
@@ -26,6 +26,10 @@ pub(crate) fn demo() -> Result<()> {
     say(&format!("the history is in {home}/mobula.db; look at it with:"));
     for command in ["runs show last", "runs timeline last -o trace.json", "checkpoints list"] {
         say(&format!("  {mobula} --home {home} {command}"));
+    }
+    if dashboard {
+        say("the dashboard shows it too; start it, and open the link that it prints:");
+        say(&format!("  {mobula} --home {home} serve"));
     }
     Ok(())
 }
