@@ -4,7 +4,7 @@ import { signal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
 import { useEffect, useId, useRef, useState } from "preact/hooks";
 import { Button } from "./parts.tsx";
-import { Icon } from "./icons.tsx";
+import { Icon, type IconName } from "./icons.tsx";
 
 interface Toast {
   id: number;
@@ -81,6 +81,30 @@ export function Dialog({ title, onClose, children, wide, error }: DialogProps) {
       )}
       {children}
     </dialog>
+  );
+}
+
+interface FormFootProps {
+  onClose(): void;
+  busy: boolean;
+  danger?: boolean;
+  icon?: IconName;
+  /** Stands before the buttons. */
+  note?: string;
+  /** What the form does. */
+  children: ComponentChildren;
+}
+
+/** The end of a dialog that is a form: the way back, and the button that submits it. */
+export function FormFoot({ onClose, busy, danger, icon, note, children }: FormFootProps) {
+  return (
+    <footer class="dialog-foot">
+      {note && <span class="dim grow">{note}</span>}
+      <Button onClick={onClose}>Back</Button>
+      <Button kind={danger ? "danger" : "primary"} type="submit" busy={busy} {...(icon && { icon })}>
+        {children}
+      </Button>
+    </footer>
   );
 }
 

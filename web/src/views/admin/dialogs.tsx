@@ -4,7 +4,7 @@ import { useState } from "preact/hooks";
 import type { TenantRow } from "../../api/documents.ts";
 import { addMount, addToken, setQuota } from "../../api/routes.ts";
 import type { Quota } from "../../api/types.ts";
-import { Dialog, useDialogAction } from "../../ui/overlays.tsx";
+import { Dialog, FormFoot, useDialogAction } from "../../ui/overlays.tsx";
 import { Button, Copy, Field } from "../../ui/parts.tsx";
 
 const MIB = 1024 * 1024;
@@ -58,12 +58,9 @@ export function QuotaDialog({ tenant, onClose }: { tenant: TenantRow; onClose():
             ))}
           </div>
         </div>
-        <footer class="dialog-foot">
-          <Button onClick={onClose}>Back</Button>
-          <Button kind="primary" type="submit" busy={busy}>
-            Set
-          </Button>
-        </footer>
+        <FormFoot onClose={onClose} busy={busy}>
+          Set
+        </FormFoot>
       </form>
     </Dialog>
   );
@@ -126,12 +123,9 @@ export function TokenDialog({ tenant, onClose }: { tenant: string; onClose(): vo
             May administer all tenants
           </label>
         </div>
-        <footer class="dialog-foot">
-          <Button onClick={onClose}>Back</Button>
-          <Button kind="primary" type="submit" busy={busy}>
-            Make it
-          </Button>
-        </footer>
+        <FormFoot onClose={onClose} busy={busy}>
+          Make it
+        </FormFoot>
       </form>
     </Dialog>
   );
@@ -172,12 +166,9 @@ export function MountDialog({ tenant, onClose }: { tenant: string; onClose(): vo
             </Field>
           </div>
         </div>
-        <footer class="dialog-foot">
-          <Button onClick={onClose}>Back</Button>
-          <Button kind="primary" type="submit" busy={busy}>
-            Grant
-          </Button>
-        </footer>
+        <FormFoot onClose={onClose} busy={busy}>
+          Grant
+        </FormFoot>
       </form>
     </Dialog>
   );

@@ -6,7 +6,7 @@ import { addTenant, getTenants, removeMount, removeTenant, revokeToken } from ".
 import type { Quota } from "../../api/types.ts";
 import { ago, bytes, dateTime, number } from "../../model/format.ts";
 import { useData } from "../../ui/hooks.ts";
-import { Confirm, Dialog, useAction, useDialogAction } from "../../ui/overlays.tsx";
+import { Confirm, Dialog, FormFoot, useAction, useDialogAction } from "../../ui/overlays.tsx";
 import { Button, Chip, Empty, Failure, Field, Loading, Meter, Panel, Scroll } from "../../ui/parts.tsx";
 import { MountDialog, QuotaDialog, TokenDialog } from "./dialogs.tsx";
 
@@ -45,12 +45,9 @@ function AddDialog({ onClose }: { onClose(): void }) {
             <input id="tenant-name" required value={name} onInput={(event) => setName(event.currentTarget.value)} />
           </Field>
         </div>
-        <footer class="dialog-foot">
-          <Button onClick={onClose}>Back</Button>
-          <Button kind="primary" type="submit" busy={busy}>
-            Add
-          </Button>
-        </footer>
+        <FormFoot onClose={onClose} busy={busy}>
+          Add
+        </FormFoot>
       </form>
     </Dialog>
   );

@@ -6,7 +6,7 @@ import type { RunDocument, RunStatus } from "../../api/types.ts";
 import type { RunModel } from "../../model/fold.ts";
 import { pipelineValues } from "../../model/values.ts";
 import { go } from "../../router.ts";
-import { Confirm, Dialog, useAction, useDialogAction } from "../../ui/overlays.tsx";
+import { Confirm, Dialog, FormFoot, useAction, useDialogAction } from "../../ui/overlays.tsx";
 import { Button, Field } from "../../ui/parts.tsx";
 
 interface ActionsProps {
@@ -114,13 +114,14 @@ function Rerun({ document, onClose }: { document: RunDocument; onClose(): void }
             />
           </Field>
         </div>
-        <footer class="dialog-foot">
-          <span class="dim grow">{set.length === 0 ? "As it was" : `${set.length} changed`}</span>
-          <Button onClick={onClose}>Back</Button>
-          <Button kind="primary" type="submit" icon="play" busy={busy}>
-            Start
-          </Button>
-        </footer>
+        <FormFoot
+          onClose={onClose}
+          busy={busy}
+          icon="play"
+          note={set.length === 0 ? "As it was" : `${set.length} changed`}
+        >
+          Start
+        </FormFoot>
       </form>
     </Dialog>
   );
@@ -183,12 +184,9 @@ function Chaos({ document, model, onClose }: { document: RunDocument; model: Run
             ))}
           </fieldset>
         </div>
-        <footer class="dialog-foot">
-          <Button onClick={onClose}>Back</Button>
-          <Button kind="danger" type="submit" icon="bolt" busy={busy}>
-            Inject
-          </Button>
-        </footer>
+        <FormFoot onClose={onClose} busy={busy} danger icon="bolt">
+          Inject
+        </FormFoot>
       </form>
     </Dialog>
   );
