@@ -45,6 +45,8 @@ pub struct Joined {
     pub stages: Arc<dyn Stages>,
     /// Processors of all machines together.
     pub cpus: f64,
+    /// How many more the calls may ask for that wait there for a free one.
+    pub ahead: f64,
 }
 
 impl std::fmt::Debug for Joined {

@@ -70,10 +70,15 @@ pub(crate) fn engine_over(
     cpus: Option<f64>,
     memory_bytes: Option<u64>,
 ) -> anyhow::Result<Engine> {
-    if memory_bytes.is_some() {
-        allocator::give_back();
-    }
     let config = EngineConfig { memory_bytes, ..EngineConfig::new(stages) };
     let cpus = cpus.unwrap_or(config.cpus);
-    Engine::start(EngineConfig { cpus, ..config }).context("cannot start the engine")
+    start(EngineConfig { cpus, ..config })
+}
+
+/// Starts an engine in a process that keeps to its memory.
+pub(crate) fn start(config: EngineConfig) -> anyhow::Result<Engine> {
+    if config.memory_bytes.is_some() {
+        allocator::give_back();
+    }
+    Engine::start(config).context("cannot start the engine")
 }

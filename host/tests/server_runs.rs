@@ -319,6 +319,8 @@ fn the_command_line_works_on_a_server_as_here() {
     on(&["run", common::TINY, "--set", "stage.load.mounts.data=nosuch"]).refused(3, &["granted"]);
     on(&["runs", "show", "r-000000000000"]).refused(4, &["r-000000000000"]);
     on(&["tenant", "list"]).refused(2, &["this machine"]);
+    on(&["run", common::TINY, "--engine", "ray"]).refused(2, &["--engine ray", "--server"]);
+    on(&["runs", "resume", "last", "--workers", "2"]).refused(2, &["--workers", "--server"]);
     let slow = server.begin(&red, &["stage.train.repeat=5000"]);
     let cancelled = on(&["runs", "cancel", &slow, "--json"]).json();
     assert_eq!((&cancelled["run"], &cancelled["status"]), (&json!(slow), &json!("interrupted")));

@@ -1,8 +1,8 @@
 """What saturates first as a Ray cluster grows: the arithmetic of `host/RAY.md`, from measured costs.
 
-    python ray_scale.py [--task-ms 0.75] [--events-per-s 60000] [--save-mb-per-s 110] [--link-mb-per-s 1170] …
+    python ray_scale.py [--task-ms 0.98] [--events-per-s 60000] [--save-mb-per-s 110] [--link-mb-per-s 1170] …
 
-The driver spends `task-ms` of processor time on each task (Ray's client and ours hold the GIL), the store takes
+The driver spends `task-ms` of processor time on each task (taken as if one thread spent it all), the store takes
 `events-per-s` and `save-mb-per-s`, and the driver's link carries every state that is saved. A node has `cpus`
 processors; a task runs `task-s`, an actor's unit `unit-s`, with one actor for each node and a state of
 `state-mb`, of which the policy saves one in `save-every`.
@@ -14,7 +14,7 @@ import argparse
 import sys
 
 DEFAULTS = {
-    "task_ms": 0.75,
+    "task_ms": 0.98,
     "events_per_s": 60_000.0,
     "save_mb_per_s": 110.0,
     "link_mb_per_s": 1170.0,

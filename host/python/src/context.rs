@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use mobula_contract::{Failure, FailureKind, Level, Object, StageContext, Used, parse_bytes};
 use mobula_sandbox::{CallEnv, Grants, Limits};
 use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
 use pyo3::types::PyDict;
 use serde_json::Value as Json;
 
@@ -140,9 +141,11 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 fn in_main_thread(py: Python<'_>) -> PyResult<bool> {
-    let threading = py.import("threading")?;
-    let current = threading.call_method0("current_thread")?;
-    Ok(current.is(&threading.call_method0("main_thread")?))
+    static CURRENT: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    static MAIN: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    let current = CURRENT.import(py, "threading", "current_thread")?.call0()?;
+    let main = MAIN.import(py, "threading", "main_thread")?.call0()?;
+    Ok(current.is(&main))
 }
 
 impl Context {

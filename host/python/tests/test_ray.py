@@ -167,6 +167,26 @@ def test_both_engines_give_the_same(plugin, on_ray, embedded):
     assert sorted(metrics(embedded)) == sorted(metrics(on_ray))
 
 
+def test_an_actor_that_wants_all_processors_leaves_one_for_tasks(on_ray, undisturbed):
+    report = on_ray.run(TINY, "actor.trainer.cpus=4")
+    assert digests(report) == undisturbed["short"]
+    said = [e["message"] for e in on_ray.events() if e["type"] == "log"]
+    assert any("takes 0 of 4 cpus" in message for message in said), said
+
+
+def test_a_task_too_large_for_each_machine_says_so_and_waits_for_one(on_ray, cluster, undisturbed):
+    process = on_ray.start(TINY, "stage.train_subset.cpus=3")
+    waits = "waits until a machine with 3 cpus"
+    logs = lambda: [e["message"] for e in on_ray.events() if e["type"] == "log"]
+    wait_for(lambda: any(waits in message for message in logs()), process)
+    large = cluster.add_node(num_cpus=3)
+    try:
+        report = on_ray.end(process)
+    finally:
+        cluster.remove_node(large)
+    assert digests(report) == undisturbed["short"]
+
+
 def test_streams_and_lists_give_the_same(on_ray, embedded):
     here, there = embedded.run(STREAM), on_ray.run(STREAM)
     assert digests(here) == digests(there) and outputs(here) == outputs(there)
@@ -195,7 +215,44 @@ def test_an_actor_whose_worker_is_killed_goes_on_from_its_checkpoint(on_ray, und
 
 
 def test_a_node_that_is_gone_is_done_without(on_ray, cluster, undisturbed):
-    process = on_ray.start(TINY, LONG)
+    lose_the_trainers_node(on_ray.start(TINY, LONG), on_ray, cluster, undisturbed)
+
+
+GUESS = """
+[[stage]]
+name = "{name}"
+actor = "trainer"
+method = "predict"
+inputs = {{ images = "load.x_train" }}
+"""
+PICK = """
+[[stage]]
+name = "pick"
+task = "subset/subset"
+inputs = { images = "guess.probabilities", labels = "guess_again.probabilities" }
+args = { size = 100 }
+"""
+
+
+def test_what_an_actor_gave_outlives_its_node(on_ray, cluster, undisturbed, tmp_path):
+    many = tmp_path / "many"
+    # Over 100 KB of probabilities: Ray sends less along with the answer.
+    args = ["data", "synth", "--train", "4000", "--test", "200", "--out", many]
+    subprocess.run([PROGRAM, *args], check=True, capture_output=True)
+    train = '[[stage]]\nname = "train"\n'
+    before, after = TINY.read_text().split(train)
+    stages, checkpoint = after.split("[checkpoint]")
+    parts = [before, GUESS.format(name="guess"), train, stages, GUESS.format(name="guess_again"), PICK]
+    file = tmp_path / "guess.toml"
+    file.write_text("\n".join([*parts, "[checkpoint]", checkpoint]))
+    (tmp_path / "tiny-net.toml").write_bytes((TINY.parent / "tiny-net.toml").read_bytes())
+    alone = Side(tmp_path / "alone", many)
+    on_ray.data = many
+    expected = {"long": digests(alone.run(file, LONG))}
+    lose_the_trainers_node(on_ray.start(file, LONG), on_ray, cluster, expected)
+
+
+def lose_the_trainers_node(process, on_ray, cluster, undisturbed):
     wait_for(epochs(on_ray, 4), process)
     living = wait_for(lambda: pids("ray::ActorHost"), process)
     raylets = {node.all_processes["raylet"][0].process.pid: node for node in cluster.worker_nodes}

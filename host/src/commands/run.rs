@@ -8,14 +8,14 @@ use anyhow::Context as _;
 use mobula_contract::{
     ActorSource, Folders, Override, Pipeline, RunEvent, RunId, RunStatus, parse_pipeline,
 };
-use mobula_engine::{CancelHandle, Engine, Outcome};
+use mobula_engine::{CancelHandle, Engine, EngineConfig, Outcome};
 use mobula_store::{NewRun, Store};
 use serde_json::Value as Json;
 
 use crate::args::{EngineKind, RunArgs, RunHow};
 use crate::check::{check, check_faults};
 use crate::cluster::{Cluster, Components, hand_over};
-use crate::embed::engine_over;
+use crate::embed::{self, engine_over};
 use crate::exit::{Ended, Exit};
 use crate::home;
 use crate::job::{Hooks, RunJob, new_id};
@@ -165,7 +165,10 @@ fn engine_for(
         return Err(Ended::error(Exit::Invalid, message));
     }
     let joined = cluster.join(how.address.as_deref(), Components { catalogue })?;
-    engine_over(joined.stages, cpus.or(Some(joined.cpus)), how.memory)
+    // Who says how many workers there are means as many calls at one time.
+    let (cpus, ahead) = cpus.map_or((joined.cpus, joined.ahead), |cpus| (cpus, 0.0));
+    let config = EngineConfig::new(joined.stages);
+    embed::start(EngineConfig { cpus, ahead, memory_bytes: how.memory, ..config })
 }
 
 fn perform(

@@ -15,7 +15,7 @@ use mobula_contract::{
 use serde_json::{Value as Json, json};
 use ureq::tls::{PemItem, RootCerts, TlsConfig};
 
-use crate::args::{CheckpointsCommand, Command, RunArgs, RunsCommand};
+use crate::args::{CheckpointsCommand, Command, EngineKind, RunArgs, RunHow, RunsCommand};
 use crate::commands::plugin::{self, PluginCommand};
 use crate::commands::runs::prose;
 use crate::exit::{Ended, Exit};
@@ -258,6 +258,7 @@ impl Remote {
     }
 
     fn run(&self, args: &RunArgs, output: Output) -> anyhow::Result<()> {
+        leave_to_server(&args.how)?;
         let file = args.file.display().to_string();
         let text = std::fs::read_to_string(&args.file)
             .map_err(|e| Ended::error(Exit::NotFound, format!("cannot read {file}: {e}")))?;
@@ -414,7 +415,8 @@ impl Remote {
                     listed(&said, &["at_s", "level", "stage", "message"])
                 })
             }
-            RunsCommand::Resume { run, .. } => {
+            RunsCommand::Resume { run, how } => {
+                leave_to_server(how)?;
                 let run = self.whole_name(run)?;
                 let seen = self.get(&format!("/runs/{run}"))?;
                 let empty = Pipeline {
@@ -443,6 +445,24 @@ impl Remote {
             }
         }
     }
+}
+
+/// A server's runs are carried out as its own settings say.
+fn leave_to_server(how: &RunHow) -> anyhow::Result<()> {
+    let given = [
+        ("--engine ray", how.engine == EngineKind::Ray),
+        ("--address", how.address.is_some()),
+        ("--workers", how.workers.is_some()),
+        ("--memory", how.memory.is_some()),
+        ("--plugin-dir", how.plugin_dir.is_some()),
+        ("--keep-inputs", how.keep_inputs),
+    ];
+    let Some((option, _)) = given.into_iter().find(|(_, given)| *given) else { return Ok(()) };
+    let message = format!(
+        "{option} is for runs of this machine: leave it out, as a server has settings of its own, or \
+         leave --server and MOBULA_SERVER out"
+    );
+    Err(Ended::error(Exit::Invalid, message))
 }
 
 fn text(value: &Json) -> String {

@@ -14,6 +14,8 @@ const FOLDER: &str = "host/python";
 const TOOLS: [&str; 4] = ["maturin>=1.9,<2", "numpy>=1.26", "pytest>=8", "pip"];
 /// What runs pipelines on a cluster.
 const RAY: &str = "ray>=2.52";
+/// What the plain program of the bench takes.
+const KERAS: [&str; 2] = ["keras>=3", "tensorflow-cpu"];
 /// What of the interpreter must be true.
 const NEW_ENOUGH: &str = "import sys, venv; sys.exit(sys.version_info < (3, 10))";
 
@@ -93,6 +95,9 @@ pub(crate) fn tests() -> Result<Option<Command>> {
 pub(crate) fn bench(options: &[&str]) -> Result<()> {
     let environment = install()?.filter(|environment| environment.ray);
     let environment = environment.context("the bench needs Python with Ray")?;
+    if !pip(&environment.program("python"), &KERAS) {
+        say("the plain Ray + Keras program is not measured: Keras could not be installed");
+    }
     let built = target()?.join("release");
     let place = |part: &str| text(&built.join(part));
     let (program, plugins) = (place("mobula"), place("plugins"));

@@ -41,6 +41,8 @@ pub struct Rules {
 /// The whole state of an engine's scheduling.
 pub struct Core {
     total: Need,
+    /// What is admitted at one time.
+    room: Need,
     free: Need,
     sessions: BTreeMap<SessionId, Session>,
     units: FxHashMap<UnitId, Unit>,
@@ -76,9 +78,16 @@ impl Core {
     /// A core without sessions that admits no more than `total` at one time.
     #[must_use]
     pub fn new(total: Need) -> Self {
+        Self::admitting(total, total)
+    }
+
+    /// One that admits as much as `room` at one time, while nothing may take more than `total`.
+    #[must_use]
+    pub fn admitting(total: Need, room: Need) -> Self {
         Self {
             total,
-            free: total,
+            room,
+            free: room,
             sessions: BTreeMap::new(),
             units: FxHashMap::default(),
             actors: BTreeMap::new(),
@@ -334,7 +343,7 @@ impl Core {
     fn give_back(&mut self, need: Need) {
         self.free.cpus_milli += need.cpus_milli;
         self.free.memory_bytes += need.memory_bytes;
-        assert!(fits(self.free, self.total), "nothing is given back twice");
+        assert!(fits(self.free, self.room), "nothing is given back twice");
     }
 
     fn worker_lost(&mut self, worker: WorkerId, message: &str) {

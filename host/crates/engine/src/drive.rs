@@ -80,7 +80,7 @@ impl<'r> Driver<'r> {
             left,
             kept: resume.kept,
             total,
-            specs: pipeline.stages.iter().cloned().map(Arc::new).collect(),
+            specs: pipeline.stages.iter().map(of_a_call).map(Arc::new).collect(),
             stages: pipeline.stages.iter().map(|_| Entered::default()).collect(),
             index: names.map(|(i, stage)| (stage.name.as_str(), i)).collect(),
             actors: BTreeMap::new(),
@@ -449,6 +449,11 @@ enum Each {
     Argument(Json),
     Rows(Input),
     Item(ObjectRef),
+}
+
+/// A stage as its calls have it: each would have a copy of the whole list that it runs over.
+fn of_a_call(stage: &StageSpec) -> StageSpec {
+    StageSpec { foreach: None, ..stage.clone() }
 }
 
 /// The stage whose stream a stage runs over.

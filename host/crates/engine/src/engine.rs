@@ -42,6 +42,9 @@ pub struct EngineConfig {
     pub stages: Arc<dyn Stages>,
     /// Processors: calls never take more of them together.
     pub cpus: f64,
+    /// As many processors more are taken by calls that [`Stages`] let wait for processors themselves, as a
+    /// cluster does, which is busier when its next calls are there already. 0 where calls begin at once.
+    pub ahead: f64,
     /// Bytes that the whole process may use: objects, guests, and [`PROCESS_BYTES`] for itself.
     /// Without limit when not said.
     pub memory_bytes: Option<u64>,
@@ -65,7 +68,7 @@ impl EngineConfig {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         #[expect(clippy::cast_precision_loss, reason = "a number of processors")]
         let cpus = cores as f64;
-        Self { stages, cpus, memory_bytes: None, spill_dir: None }
+        Self { stages, cpus, ahead: 0.0, memory_bytes: None, spill_dir: None }
     }
 }
 
@@ -93,6 +96,7 @@ impl Engine {
             cpus_milli: milli(config.cpus),
             memory_bytes: config.memory_bytes.unwrap_or(u64::MAX),
         };
+        let room = Need { cpus_milli: milli(config.cpus + config.ahead), ..total };
         let budget = config.memory_bytes.map_or_else(Budget::unlimited, |bytes| {
             Budget::new(bytes.saturating_sub(PROCESS_BYTES))
         });
@@ -110,7 +114,8 @@ impl Engine {
         };
         let timer = Timer::default();
         let objects = Objects::new(budget, folder);
-        let inner = Arc::new(Inner::new(Core::new(total), objects, config.stages, timer.clone()));
+        let core = Core::admitting(total, room);
+        let inner = Arc::new(Inner::new(core, objects, config.stages, timer.clone()));
         let stepping = Arc::clone(&inner);
         let thread = timer.start(move |due| stepping.step(Event::Due(due)));
         Ok(Self { inner, timer: Some(thread), _spill: spill })

@@ -8,7 +8,7 @@ use mobula_contract::{
 
 /// One call of a task or method.
 pub struct Call<'a> {
-    /// The stage as the pipeline has it.
+    /// The stage as the pipeline has it, with the argument of this call for the list that it runs over.
     pub spec: &'a StageSpec,
     /// Which repetition.
     pub stage: &'a StageRef,

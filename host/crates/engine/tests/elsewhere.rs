@@ -3,13 +3,16 @@
 
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::Duration;
 
 use mobula_contract::{
     ActorSpec, CheckpointId, DType, EventBody, Failure, FailureKind, Folders, Lent, Object,
-    RunEvent, RunStatus, StageContext, StageKind, Tensor, Value, parse_pipeline,
+    Pipeline, RunEvent, RunStatus, StageContext, StageKind, Tensor, Value, parse_pipeline,
 };
-use mobula_engine::{Actor, Call, Engine, EngineConfig, Journal, Run, Save, SessionConfig, Stages};
+use mobula_engine::{
+    Actor, Call, Engine, EngineConfig, Journal, Outcome, Run, Save, SessionConfig, Stages, misfits,
+};
 
 const PIPELINE: &str = r#"
 [pipeline]
@@ -21,6 +24,16 @@ task = "p/make"
 name = "read"
 task = "p/read"
 inputs = { far = "make.far" }
+"#;
+
+/// Two calls that need a processor each.
+const MEETING: &str = r#"
+[[stage]]
+name = "one"
+task = "p/meet"
+[[stage]]
+name = "other"
+task = "p/meet"
 "#;
 
 /// Seven bytes in a place that is gone where it was the first.
@@ -51,6 +64,8 @@ impl Lent for Far {
 #[derive(Default)]
 struct Elsewhere {
     made: AtomicU32,
+    /// How many calls have come to meet each other.
+    met: (Mutex<u32>, Condvar),
 }
 
 impl Stages for Elsewhere {
@@ -60,6 +75,17 @@ impl Stages for Elsewhere {
             let place = self.made.fetch_add(1, Ordering::Relaxed) + 1;
             let tensor = Tensor::lent(DType::U8, vec![7], Box::new(Far { place })).unwrap();
             return Ok(Object::default().with("far", Value::Tensor(tensor)));
+        }
+        if export == "meet" {
+            let (met, come) = &self.met;
+            *met.lock().unwrap() += 1;
+            come.notify_all();
+            let longest = Duration::from_secs(30);
+            let waited = come.wait_timeout_while(met.lock().unwrap(), longest, |met| *met < 2);
+            return match waited.unwrap().1.timed_out() {
+                true => Err(Failure::new(FailureKind::Invalid, "nobody else came")),
+                false => Ok(Object::default()),
+            };
         }
         call.inputs
             .bring()
@@ -95,19 +121,42 @@ impl Journal for Kept {
     }
 }
 
-#[test]
-fn what_is_lost_far_away_is_made_again_and_each_attempt_there_is_in_the_history() {
+fn pipeline(text: &str) -> Pipeline {
     let here = Path::new("/");
-    let folders = Folders { base: here, current: here };
-    let pipeline = parse_pipeline("p.toml", PIPELINE, folders, &[]).unwrap();
+    parse_pipeline("p.toml", text, Folders { base: here, current: here }, &[]).unwrap()
+}
+
+/// One with one processor, and so many more for calls that wait.
+fn engine(ahead: f64) -> Engine {
     let config = EngineConfig::new(Arc::new(Elsewhere::default()));
-    let engine = Engine::start(EngineConfig { cpus: 1.0, ..config }).unwrap();
+    Engine::start(EngineConfig { cpus: 1.0, ahead, ..config }).unwrap()
+}
+
+/// Runs a pipeline; gives what happened.
+fn run(text: &str, ahead: f64) -> (Outcome, Vec<EventBody>) {
+    let engine = engine(ahead);
     let events = Arc::default();
     let journal: Box<dyn Journal> = Box::new(Kept(Arc::clone(&events)));
     let session = SessionConfig { journal: Some(journal), ..SessionConfig::default() };
-    let outcome = Run::new(&engine, pipeline, None, session).finish(&mut |_| {});
+    let outcome = Run::new(&engine, pipeline(text), None, session).finish(&mut |_| {});
+    let events = std::mem::take(&mut *events.lock().unwrap());
+    (outcome, events)
+}
+
+#[test]
+fn calls_that_wait_elsewhere_are_there_before_their_processor() {
+    let (outcome, _) = run(MEETING, 1.0);
     assert_eq!(outcome.status, RunStatus::Succeeded, "{:?}", outcome.error);
-    let events = events.lock().unwrap();
+    // Who waits does not add to what there is.
+    let large = pipeline(&MEETING.replace("p/meet\"", "p/meet\"\ncpus = 2"));
+    let lack = "stage `one` needs 2 cpus, but there are 1";
+    assert_eq!(misfits(&engine(1.0), &large)[0], lack);
+}
+
+#[test]
+fn what_is_lost_far_away_is_made_again_and_each_attempt_there_is_in_the_history() {
+    let (outcome, events) = run(PIPELINE, 0.0);
+    assert_eq!(outcome.status, RunStatus::Succeeded, "{:?}", outcome.error);
     let seen: Vec<String> = events
         .iter()
         .filter_map(|event| match event {

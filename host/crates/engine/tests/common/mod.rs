@@ -42,6 +42,7 @@ impl Stages for Tested {
         let StageKind::Task { export, .. } = &call.spec.kind else { panic!("no task") };
         let argument = |name: &str| call.spec.args.get(name).and_then(|value| value.as_u64());
         let failed = |kind, message: &str| Err(Failure::new(kind, message));
+        assert!(call.spec.foreach.is_none(), "no call has the whole list");
         match export.as_str() {
             "nothing" => Ok(Object::default()),
             "give" => Ok(object(argument("x").expect("an x"))),

@@ -78,6 +78,7 @@ class Executor:
         self._calls = itertools.count()
         self._components: dict[str, ray.ObjectRef] = {}
         self._actors: dict[str, Any] = {}
+        self._reserved: dict[str, float] = {}
         self._tellings: dict[str, _Telling] = {}
         self._lock = threading.Lock()
         self._task = ray.remote(_worker.run_task)
@@ -88,8 +89,8 @@ class Executor:
         self._mailbox_name = f"mailbox-{uuid.uuid4().hex}"
         named = mailbox.options(name=self._mailbox_name, namespace=_worker.NAMESPACE)
         self._mailbox = named.remote()
-        self._limits = functools.lru_cache(maxsize=1024)(lambda spec: json.loads(spec)["limits"])
         self._with = functools.lru_cache(maxsize=1024)(self._options)
+        self._fitting: set[tuple[float, int | None]] = set()
         self._closing = False
         self._listener = threading.Thread(target=self._listen, name="mobula-listen", daemon=True)
         self._listener.start()
@@ -99,6 +100,28 @@ class Executor:
         self._closing = True
         self._mailbox.put.remote("", 0, [], None)
         self._listener.join(timeout=10)
+
+    def reserve(self, actor: str, cpus: float) -> float:
+        """Processors that an actor has for its life: what it asks for, but one is left for tasks. Ray lets
+        them wait for ever otherwise, in a pipeline that runs on one machine."""
+        with self._lock:
+            others = sum(held for name, held in self._reserved.items() if name != actor)
+            self._reserved[actor] = held = cpus if others + cpus <= self.cpus - 1 else 0
+            return held
+
+    def release(self, actor: str) -> None:
+        """The actor has ended."""
+        with self._lock:
+            self._reserved.pop(actor, None)
+
+    def say_what_lacks(self, cpus: float, memory: int | None, told) -> None:
+        """Tells of a call that waits for a machine which the cluster does not have; Ray itself says nothing."""
+        if (cpus, memory) in self._fitting:
+            return
+        if (lack := _lack(cpus, memory)) is None:
+            self._fitting.add((cpus, memory))
+        else:
+            told.log("warn", lack)
 
     # Components and inputs.
 
@@ -143,7 +166,7 @@ class Executor:
 
     def _options(self, streams: bool, returns: int, name: str, cpus, retries: int, memory):
         """The remote function with what a stage takes: making it takes longer than a small call."""
-        options: dict[str, Any] = {"num_cpus": 1 if cpus is None else cpus, "max_retries": retries, "name": name}
+        options: dict[str, Any] = {"num_cpus": cpus, "max_retries": retries, "name": name}
         if memory is not None:
             options["memory"] = memory
         if streams:
@@ -152,14 +175,15 @@ class Executor:
             return self._stream.options(**options)
         return self._task.options(num_returns=returns, **options)
 
-    def run_task(self, digest, file, spec, stage, declared, inputs, told):
-        """A task, to its end; gives its fields."""
-        limits, name = self._limits(spec), _name(stage)
+    def run_task(self, digest, file, spec, stage, name, takes, declared, inputs, told):
+        """A task, to its end; gives its fields. `name` is what messages call it, `takes` are processors, further
+        attempts and bytes of memory."""
+        cpus, retries, memory = takes
+        cpus = 1 if cpus is None else cpus
+        self.say_what_lacks(cpus, memory, told)
         sent, refs, named = self._send(inputs)
-        remote = self._with(
-            told.streams, 1 + declared, name.split("[")[0], limits["cpus"], limits["retries"], limits["memory_bytes"]
-        )
-        call, retries = self._begin(told), limits["retries"]
+        remote = self._with(told.streams, 1 + declared, name.split("[")[0], cpus, retries, memory)
+        call = self._begin(told)
         try:
             if told.streams:
                 component = self.component(digest, os.fspath(file))
@@ -313,6 +337,12 @@ class Actor:
         if component is not None:
             digest, file = component
             ref = executor.component(digest, os.fspath(file))
+        limits = self._spec["limits"]
+        asked = 1 if limits["cpus"] is None else limits["cpus"]
+        self._reserved = executor.reserve(self._name, asked)
+        if self._reserved < asked:
+            told.log("info", f"takes {self._reserved:g} of {asked:g} cpus for its life, so that tasks have some as well")
+        executor.say_what_lacks(self._reserved, limits["memory_bytes"], told)
         begin = (self._life, digest, ref, spec, self._name, state, told.seed)
         answer = pickle.loads(self._reach(lambda host: host.begin.remote(*begin), told))
         if answer["failure"] is not None:
@@ -325,7 +355,7 @@ class Actor:
         if self._name not in actors:
             limits = self._spec["limits"]
             options: dict[str, Any] = {
-                "num_cpus": limits["cpus"] if limits["cpus"] is not None else 1,
+                "num_cpus": self._reserved,
                 "max_restarts": limits["retries"],
                 "max_task_retries": 0,
             }
@@ -357,15 +387,19 @@ class Actor:
                 raise _native.WorkerLost(_first_line(why))
             time.sleep(LOOK_S)
 
-    def call(self, spec, stage, inputs, told):
+    def call(self, spec, stage, name, inputs, told):
         executor = self._executor
         sent, refs, named = executor._send(inputs)
         host, call = self._host(), executor._begin(told)
-        sending = (self._life, call, spec, stage, _name(stage), told.seed, sent, executor._mailbox_name)
+        sending = (self._life, call, spec, stage, name, told.seed, sent, executor._mailbox_name)
         try:
             answer_ref, part = host.call.options(num_returns=2).remote(pickle.dumps(sending), *refs)
             answer = pickle.loads(executor._wait(answer_ref, told, named, 0, lambda: host.stop.remote(call)))
             self.whole = answer["alive"]
+            if any(kind == "part" for _, kind, _ in answer["fields"]):
+                # Nobody can make them again once the state has gone on: they are on two machines before the
+                # call counts.
+                self._get(part)
             return executor._ended(call, answer, [part], told)
         except _native.WorkerLost:
             self.whole = False
@@ -389,6 +423,7 @@ class Actor:
     def close(self) -> None:
         """The engine has let go of it. A process that Ray restarts is kept, for the next life."""
         if self.whole and (host := self._executor._actors.pop(self._name, None)) is not None:
+            self._executor.release(self._name)
             ray.kill(host)
 
 
@@ -402,10 +437,17 @@ def _fields(told: list[Any], parts: list[ray.ObjectRef]) -> list[Any]:
     return fields
 
 
-def _name(stage: str) -> str:
-    """As messages call a stage."""
-    stage = json.loads(stage)
-    return f"{stage['name']}[{stage['index']}]" if stage["repeated"] else stage["name"]
+def _lack(cpus: float, memory: int | None) -> str | None:
+    """What a call waits for that no machine of the cluster has."""
+    machines = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    wanted = {"CPU": cpus, "memory": memory or 0}
+    if any(all(node.get(what, 0) >= much for what, much in wanted.items()) for node in machines):
+        return None
+    largest = {what: max((node.get(what, 0) for node in machines), default=0) for what in wanted}
+    return (
+        f"waits until a machine with {cpus:g} cpus and {memory or 0} bytes of memory joins the cluster: "
+        f"the largest has {largest['CPU']:g} and {largest['memory']:.0f}"
+    )
 
 
 def _failure(kind: str, message: str) -> Exception:
