@@ -36,6 +36,10 @@ struct Undisturbed {
     /// From its last epoch to its end.
     after_s: f64,
     units_s: Vec<f64>,
+    /// What its saves cost, and what the first was expected to.
+    cost: Cost,
+    guess: Cost,
+    digest: String,
 }
 
 fn main() -> Result<()> {
@@ -97,19 +101,23 @@ impl Place {
         // The first start compiles the plugins; what it compiled is given to every other home.
         let warm = self.folder.join("warm");
         wait(&mut self.start(&warm).spawn()?, f64::INFINITY)?;
-        let (undisturbed, cost, digest) = self.undisturbed(&warm)?;
-        let Undisturbed { before_s, after_s, units_s } = undisturbed;
+        let Undisturbed { before_s, after_s, units_s, cost, guess, digest } =
+            self.undisturbed(&warm)?;
         let length_s: f64 = units_s.iter().sum();
         say(&format!(
             "undisturbed: {EPOCHS} epochs in {length_s:.2} s, {before_s:.2} s before, {after_s:.2} s after; \
-             a save blocks {:.1} ms and is written for {:.1} ms",
+             a save blocks {:.1} ms, is written for {:.1} ms and slows down by {:.2} meanwhile; \
+             {:.1} ms were expected",
             cost.blocking_s * 1e3,
-            cost.background_s * 1e3
+            cost.background_s * 1e3,
+            cost.slowdown,
+            (guess.blocking_s + guess.slowdown * guess.background_s) * 1e3
         ))?;
         let job = Job {
             units_s,
             cost,
             cost_end: cost,
+            guess: Some(guess),
             cost_noise: 0.0,
             downtime_s: before_s,
             restore_s: 0.0,
@@ -144,8 +152,8 @@ impl Place {
         ))
     }
 
-    /// Times one run that nothing happens to, and what its saves cost.
-    fn undisturbed(&self, warm: &Path) -> Result<(Undisturbed, Cost, String)> {
+    /// Times one run that nothing happens to.
+    fn undisturbed(&self, warm: &Path) -> Result<Undisturbed> {
         let home = self.home(warm, "undisturbed")?;
         let begun = Instant::now();
         wait(&mut self.start(&home).spawn()?, f64::INFINITY)?;
@@ -169,9 +177,25 @@ impl Place {
         };
         let blocking_s = mean(&|save| seconds(&save["blocking_s"]));
         let total_s = mean(&|save| seconds(&save["total_s"]));
-        let cost = Cost { blocking_s, background_s: total_s - blocking_s, slowdown: 0.2 };
+        let decided: Vec<Json> =
+            list("decisions").into_iter().filter(|d| d["stage"] == "train").collect();
+        // Charged is the share of the background part that slows the training down.
+        let charged = |at: Option<&Json>| {
+            let of = |name: &str| at.map_or(0.0, |decision| seconds(&decision["detail"][name]));
+            (of("cost_blocking_s"), of("cost_background_s"))
+        };
+        let background_s = total_s - blocking_s;
+        let slowdown = charged(decided.last()).1 / background_s;
+        let cost = Cost { blocking_s, background_s, slowdown };
+        let (first_blocking_s, first_charged_s) = charged(decided.first());
+        let guess = Cost {
+            blocking_s: first_blocking_s,
+            background_s: first_charged_s / slowdown,
+            slowdown,
+        };
         let digest = report["actors"][0]["state_digest"].to_string();
-        Ok((Undisturbed { before_s, after_s: whole_s - start_s - last_s, units_s }, cost, digest))
+        let after_s = whole_s - start_s - last_s;
+        Ok(Undisturbed { before_s, after_s, units_s, cost, guess, digest })
     }
 
     /// A home with the compiled plugins of another, and nothing else of it.

@@ -307,6 +307,14 @@ fn the_command_line_works_on_a_server_as_here() {
     let twelve = "stage.train.repeat=12";
     let report = on(&["run", common::TINY, "--json", "--set", set, "--set", twelve]).json();
     assert_eq!(common::digest(&report, "trainer"), undisturbed());
+    let run = report["run"].as_str().unwrap();
+    let whole = server.ask(&red, "GET", &format!("/runs/{run}"), None).json(200);
+    assert_eq!(whole["report"], report);
+    let brief = server.ask(&red, "GET", &format!("/runs/{run}?brief=true"), None).json(200);
+    for list in ["stages", "checkpoints", "decisions", "recoveries"] {
+        assert_eq!(brief["report"][list], json!([]));
+    }
+    assert_eq!(brief["report"]["account"], report["account"]);
     let runs = on(&["runs", "list", "--json"]).json();
     assert_eq!(runs["runs"][0]["run"], report["run"]);
     assert_eq!(on(&["runs", "show", "last", "--json"]).json()["run"], report["run"]);

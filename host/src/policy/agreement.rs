@@ -199,6 +199,7 @@ fn simulator_and_engine_decide_alike() {
         units_s: (0..400).map(|unit| 10.0 + f64::from(unit % 7)).collect(),
         cost,
         cost_end: Cost { background_s: 3.0, ..cost },
+        guess: None,
         cost_noise: 0.15,
         downtime_s: 2.0,
         restore_s: 0.5,

@@ -302,8 +302,9 @@ impl Remote {
         let mut live = Live::new(pipeline, output.json);
         loop {
             // First how it stands, then its events: none is missed at its end.
-            let shown = self.get(&format!("/runs/{run}"))?;
-            let report: RunReport = serde_json::from_value(shown["report"].clone())?;
+            let found = self.get(&format!("/runs?limit=1&q={run}"))?;
+            let status: RunStatus = serde_json::from_value(found["runs"][0]["status"].clone())
+                .with_context(|| format!("run {run} is gone"))?;
             loop {
                 let page = self.get(&format!("/runs/{run}/events?limit=2000&after={after}"))?;
                 let events = page["events"].as_array().cloned().unwrap_or_default();
@@ -317,11 +318,14 @@ impl Remote {
                     break;
                 }
             }
+            if status == RunStatus::Running {
+                std::thread::sleep(POLL);
+                continue;
+            }
+            let shown = self.get(&format!("/runs/{run}"))?;
+            let report: RunReport = serde_json::from_value(shown["report"].clone())?;
             let message = match report.status {
-                RunStatus::Running => {
-                    std::thread::sleep(POLL);
-                    continue;
-                }
+                RunStatus::Running => continue,
                 RunStatus::Succeeded => None,
                 RunStatus::Failed => Some((
                     Exit::Failed,

@@ -101,8 +101,8 @@ impl House for HostHouse {
         self.mount_names(caller)
     }
 
-    fn run(&self, caller: &Caller, run: &str) -> Answer<doc::RunDocument> {
-        self.show_run(caller, run)
+    fn run(&self, caller: &Caller, run: &str, brief: bool) -> Answer<doc::RunDocument> {
+        self.show_run(caller, run, brief)
     }
 
     fn events(

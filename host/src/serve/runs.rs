@@ -179,11 +179,22 @@ impl HostHouse {
         Ok(doc::Runs { runs, next })
     }
 
-    pub(super) fn show_run(&self, caller: &Caller, run: &str) -> Answer<doc::RunDocument> {
+    pub(super) fn show_run(
+        &self,
+        caller: &Caller,
+        run: &str,
+        brief: bool,
+    ) -> Answer<doc::RunDocument> {
         let tenant = self.of(caller)?;
         let row = tenant.row(run)?;
         let store = tenant.store()?;
-        let report = report(&store, &row)?;
+        let mut report = report(&store, &row)?;
+        if brief {
+            report.stages.clear();
+            report.checkpoints.clear();
+            report.decisions.clear();
+            report.recoveries.clear();
+        }
         let served = store.served(&row.run).map_err(of_store)?;
         let (pipeline_text, set, chaos) = match served {
             Some(Served { text, sets, chaos }) => (Some(text), sets, chaos),

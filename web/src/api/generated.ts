@@ -3132,8 +3132,8 @@ export interface operations {
                 /** @description Let pipelines use it at once. */
                 enable?: boolean;
                 /**
-                 * @description Take the place of other content under the same name and version, as for a plugin that is still written;
-                 *     runs that began with the other go on with it.
+                 * @description Take the place of other content under the same name and version, as for a plugin that is still
+                 *     written; runs that began with the other go on with it.
                  */
                 replace?: boolean;
             };
@@ -3496,7 +3496,13 @@ export interface operations {
     };
     runs_show: {
         parameters: {
-            query?: never;
+            query?: {
+                /**
+                 * @description Leave the report's stages, checkpoints, decisions and recoveries empty: of a run of many stages they
+                 *     are long, and its events tell them as well.
+                 */
+                brief?: boolean;
+            };
             header?: never;
             path: {
                 run: string;

@@ -58,7 +58,9 @@ export const checkPipeline = (pipeline: string, set: string[], signal?: Wait) =>
   ask<Checked>("/pipelines/check", { ...post({ pipeline, set }), ...waiting(signal) });
 export const getPipelines = (signal?: Wait) => ask<{ pipelines: PipelineText[] }>("/pipelines", waiting(signal));
 
-export const getRun = (run: string, signal?: Wait) => ask<RunDocument>(`/runs/${seg(run)}`, waiting(signal));
+/** Without the lists that its events tell as well. */
+export const getRun = (run: string, signal?: Wait) =>
+  ask<RunDocument>(`/runs/${seg(run)}${query({ brief: "true" })}`, waiting(signal));
 export const getEvents = (run: string, after: number, signal?: Wait) =>
   ask<EventPage>(`/runs/${seg(run)}/events${query({ after, limit: EVENTS_PAGE })}`, waiting(signal));
 export const getGraph = (run: string, signal?: Wait) => ask<Graph>(`/runs/${seg(run)}/graph`, waiting(signal));

@@ -231,7 +231,7 @@ function Row({ run, now, tenants }: { run: RunRow; now: number; tenants: boolean
 }
 
 function Pages({ after, next, count }: { after: string; next: string | null; count: number }) {
-  if (!after && !next) return count > 0 ? <p class="pages faint">All {count} of them.</p> : null;
+  if (!after && !next) return count > 1 ? <p class="pages faint">All {count} of them.</p> : null;
   const newer = () => {
     const known = trail.value;
     trail.value = known.slice(0, -1);

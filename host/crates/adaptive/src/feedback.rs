@@ -137,6 +137,7 @@ impl Controller {
         while let Some((expected_s, _)) = subject.end_save() {
             subject.cycle_s += expected_s;
         }
+        subject.failed = true;
         subject.lost_s += lost_s;
         subject.slowed_s = 0.0;
         subject.units = 0;
@@ -148,7 +149,8 @@ impl Controller {
         self.last_s = None;
     }
 
-    /// A subject stands again after a failure: `adjust_policy` with what its saves were worth.
+    /// A subject stands again after a failure: `adjust_policy` with what its saves were worth. Where nothing
+    /// had failed, as the user had stopped the work, that says nothing of saves, and moves nothing.
     pub fn restored(&mut self, id: SubjectId, restored: &Restored) -> Feedback {
         if let Some(now_s) = self.measured(restored.now_s) {
             self.last_s = Some(now_s);
@@ -162,6 +164,15 @@ impl Controller {
         let before = self.threshold_of(id, charge_s);
         let subject = self.at_mut(id);
         let kept_s = f64::from(restored.units_kept) * subject.unit.get().unwrap_or(0.0);
+        if !std::mem::take(&mut subject.failed) {
+            return Feedback {
+                lost_s: 0.0,
+                kept_s,
+                benefit_s: 0.0,
+                threshold_before: before,
+                threshold_after: before,
+            };
+        }
         let cycle_s = std::mem::take(&mut subject.cycle_s);
         let lost_s = std::mem::take(&mut subject.lost_s);
         let benefit_s = kept_s - cycle_s;

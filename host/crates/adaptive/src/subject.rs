@@ -85,7 +85,8 @@ pub(crate) struct Subject {
     pub(crate) pending: Pending,
     /// Charged seconds of the saves since the failure before.
     pub(crate) cycle_s: f64,
-    /// Useful seconds that failures took since it stood last.
+    /// Whether it failed since it stood last, and useful seconds that this took.
+    pub(crate) failed: bool,
     pub(crate) lost_s: f64,
     /// What `adjust_policy` makes of the break-even, as a factor.
     pub(crate) factor: f64,
@@ -115,6 +116,7 @@ impl Subject {
             saves: 0,
             pending: Pending::default(),
             cycle_s: 0.0,
+            failed: false,
             lost_s: 0.0,
             factor: 1.0,
             save_failures: 0,

@@ -301,6 +301,28 @@ fn outputs_are_kept_by_what_it_takes_to_make_them_again() {
 }
 
 #[test]
+fn what_the_user_stopped_moves_no_threshold() {
+    for kind in [PolicyKind::Adaptive, PolicyKind::Threshold] {
+        let told = |stop: fn(&mut Controller, SubjectId)| {
+            let (mut controller, id) = controller(Config::of(kind));
+            let seen =
+                StateSeen { now_s: 60.0, runtime_s: 60.0, unsaved_s: 60.0, ..StateSeen::default() };
+            controller.decide_state(id, &seen);
+            let saved = Saved { blocking_s: 0.2, background_s: 3.0, durable_s: 3.2, bytes: 9 };
+            controller.saved(id, &saved);
+            stop(&mut controller, id);
+            let restored = Restored { now_s: 91.0, restore_s: 0.5, units_kept: 1 };
+            let told = controller.restored(id, &restored);
+            (told.benefit_s, told.threshold_before, told.threshold_after)
+        };
+        let (benefit_s, before, after) = told(|controller, _| controller.cancelled(90.0));
+        assert_eq!((benefit_s, before), (0.0, after), "{kind:?}");
+        let (benefit_s, before, after) = told(|controller, id| controller.failed(id, 90.0, 30.0));
+        assert!(benefit_s > 0.0 && after < before, "{kind:?}: {benefit_s} {before} {after}");
+    }
+}
+
+#[test]
 fn what_was_learned_serves_the_next_run_and_fades() {
     let (mut first, id) = controller(Config::of(PolicyKind::Adaptive));
     for i in 1..=20 {

@@ -147,8 +147,8 @@ pub trait House: Send + Sync + 'static {
     fn pipelines(&self, caller: &Caller) -> Answer<doc::Pipelines>;
     /// Folders that pipelines may name.
     fn mounts(&self, caller: &Caller) -> Answer<doc::Mounts>;
-    /// One run.
-    fn run(&self, caller: &Caller, run: &str) -> Answer<doc::RunDocument>;
+    /// One run; a brief one without the lists of its report.
+    fn run(&self, caller: &Caller, run: &str, brief: bool) -> Answer<doc::RunDocument>;
     /// Its events with a number above `after`.
     fn events(
         &self,

@@ -142,7 +142,7 @@ function Node({
         {short(node.id, 19)}
       </text>
       <text class="under" x="24" y="48">
-        {short(under, 13)}
+        {short(under, Math.min(13, LINE_MAX - (done || status).length))}
       </text>
       <text class="under" x={NODE.width - 12} y="48" text-anchor="end">
         {done || status}
@@ -151,7 +151,10 @@ function Node({
   );
 }
 
-const short = (text: string, max: number) => (text.length > max ? `${text.slice(0, max - 1)}…` : text);
+/** Characters that fit side by side below a stage's name. */
+const LINE_MAX = 24;
+/** A text, or its beginning; nothing where not even that fits. */
+const short = (text: string, max: number) => (text.length <= max ? text : max < 4 ? "" : `${text.slice(0, max - 1)}…`);
 
 function Edges({ graph, chosen, model }: { graph: Graph; chosen: string | undefined; model: RunModel }) {
   const edges = graph.edges.filter((edge) => !chosen || edge.from === chosen || edge.to === chosen);

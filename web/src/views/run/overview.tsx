@@ -138,8 +138,8 @@ function StageRow({ name, model }: { name: string; model: RunModel }) {
       <div class="row-sub">
         {state.attempts > 0 && (
           <span>
-            {state.done}
-            {total ? ` of ${total}` : ""} done in {seconds(state.seconds)}
+            {number(state.done)}
+            {total ? ` of ${number(total)}` : ""} done in {seconds(state.seconds)}
           </span>
         )}
         {state.failed > 0 && <Chip tone="bad">{state.failed} failed</Chip>}

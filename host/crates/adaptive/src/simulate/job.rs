@@ -48,6 +48,8 @@ pub struct Job {
     pub cost: Cost,
     /// and after the last; in between along a line.
     pub cost_end: Cost,
+    /// What the first save is expected to cost; too much or too little by a factor of e^½ when not said.
+    pub guess: Option<Cost>,
     /// Deviation of a save's cost as a share of it; its logarithm is normal.
     pub cost_noise: f64,
     /// Seconds from a failure to the next start.
@@ -154,7 +156,8 @@ pub fn controller_at_start(job: &Job, config: Config, seed: u64) -> (Controller,
     let mut controller = Controller::new(config, None);
     let subject = controller.subject(JOB, SubjectKind::State);
     let side = if Random::new(seed, DICE_GUESS).uniform() < 0.5 { -1.0 } else { 1.0 };
-    controller.expect(subject, job.cost.times(f64::exp(side * GUESS_OFF)));
+    let guess = job.guess.unwrap_or_else(|| job.cost.times(f64::exp(side * GUESS_OFF)));
+    controller.expect(subject, guess);
     (controller, subject)
 }
 

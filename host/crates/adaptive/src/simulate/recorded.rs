@@ -50,6 +50,7 @@ pub fn replay(run: &RecordedRun, policies: &[SimulatedPolicy]) -> Vec<Replayed> 
         units_s,
         cost,
         cost_end: cost,
+        guess: None,
         cost_noise: 0.0,
         downtime_s: or_zero(run.downtime_s),
         restore_s: or_zero(run.restore_s),

@@ -60,6 +60,7 @@ impl Regime {
             units_s: (0..self.units).map(unit).collect(),
             cost: self.cost(self.cost_s),
             cost_end: self.cost(self.cost_end_s),
+            guess: None,
             cost_noise: self.cost_noise,
             downtime_s: self.downtime_s,
             restore_s: self.restore_s,

@@ -53,15 +53,27 @@ fn accepted(started: Started) -> Response {
     (StatusCode::ACCEPTED, Json(started)).into_response()
 }
 
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct ShowQuery {
+    /// Leave the report's stages, checkpoints, decisions and recoveries empty: of a run of many stages they
+    /// are long, and its events tell them as well.
+    brief: Option<bool>,
+}
+
 /// One run.
-#[utoipa::path(get, path = "/runs/{run}", tag = "runs", params(("run" = String, Path)),
+#[utoipa::path(get, path = "/runs/{run}", tag = "runs",
+    params(("run" = String, Path), ShowQuery),
     responses((status = 200, body = RunDocument), (status = 404, body = ProblemDetails)))]
 pub(crate) async fn show(
     State(app): State<Arc<App>>,
     Who(caller): Who,
     Path(run): Path<String>,
+    Asked(ShowQuery { brief }): Asked<ShowQuery>,
 ) -> Reply<Json<RunDocument>> {
-    Ok(Json(app.ask(move |house| house.run(&caller, &run)).await?))
+    let brief = brief.unwrap_or(false);
+    Ok(Json(app.ask(move |house| house.run(&caller, &run, brief)).await?))
 }
 
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
