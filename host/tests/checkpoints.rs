@@ -39,7 +39,10 @@ fn decisions_are_explained_and_what_was_learned_is_kept() {
     assert!(event["body"]["note"].as_str().unwrap().contains("remembers 0 failures"), "{event:#}");
     mobula.tiny(&ADAPTIVE).json();
     let event = remembered(&shown("last")).expect("and so did the second");
-    assert!(event["body"]["note"].as_str().unwrap().contains("remembers 1 failures"), "{event:#}");
+    assert!(
+        event["body"]["note"].as_str().unwrap().contains("remembers 1 failure in "),
+        "{event:#}"
+    );
 }
 
 #[test]

@@ -236,7 +236,7 @@ impl fmt::Display for Seconds {
 }
 
 /// A time in the unit that people would use.
-struct Span(f64);
+pub(crate) struct Span(pub(crate) f64);
 
 impl fmt::Display for Span {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

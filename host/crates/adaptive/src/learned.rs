@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::controller::Controller;
+use crate::decision::Span;
 use crate::rate::LearnedRate;
 use crate::subject::{Subject, SubjectKind};
 
@@ -104,15 +105,18 @@ impl Learned {
 impl fmt::Display for Learned {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let known = self.subjects.iter().filter(|subject| subject.blocking_s.is_some()).count();
-        let up_h = self.rate.up_s / 3600.0;
-        let kept = 100.0 * self.rate_kept();
+        let failures = format!("{:.0}", self.rate.failures);
+        let plural = if failures == "1" { "" } else { "s" };
         write!(
             f,
-            "remembers {:.0} failures in {up_h:.1} h of earlier runs (counting {kept:.0} % of it now) \
-             and what saves of {known} of {} subjects cost",
-            self.rate.failures,
-            self.subjects.len()
-        )
+            "remembers {failures} failure{plural} in {} of earlier runs",
+            Span(self.rate.up_s)
+        )?;
+        let kept = 100.0 * self.rate_kept();
+        if kept < 99.5 {
+            write!(f, " ({kept:.0} % of it count by now)")?;
+        }
+        write!(f, " and what saves of {known} of {} subjects cost", self.subjects.len())
     }
 }
 
