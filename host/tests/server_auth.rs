@@ -7,6 +7,7 @@ mod common;
 mod served;
 
 use std::collections::BTreeMap;
+use std::io::Write as _;
 
 use serde_json::{Value as Json, json};
 use served::Server;
@@ -341,4 +342,43 @@ fn secrets_are_in_no_log_and_no_answer() {
     assert!(log.contains("\"route\":\"/api/v1/runs/{run}\""), "{log}");
     let database = std::fs::read(server.mobula.home.path().join("mobula.db")).unwrap();
     assert!(!database.windows(hidden.len()).any(|part| part == hidden.as_bytes()));
+}
+
+#[test]
+fn who_is_not_let_in_any_more_hears_no_more_and_a_tenant_goes_whole() {
+    let server = Server::start();
+    let red = server.tenant("red", &[]);
+    let run = server.begin(&red, &["stage.train.repeat=5000"]);
+    let listen = |path: &str| {
+        let mut stream = server.connect();
+        let head = format!(
+            "GET /api/v1{path} HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {red}\r\nConnection: close\r\n\r\n",
+            server.address
+        );
+        stream.write_all(head.as_bytes()).unwrap();
+        stream
+    };
+    let streams = [listen(&format!("/runs/{run}/stream")), listen("/stream")];
+    server.until(&red, &run, |shown| shown["report"]["stages"].as_array().unwrap().len() > 4);
+    let place = "/admin/tenants/red";
+    let refused = server.ask(&server.admin, "DELETE", place, None);
+    assert_eq!(refused.status, 409, "{}", refused.text());
+    server.mobula.run(&["tenant", "token", "red", "--revoke", &red[..11], "--json"]).json();
+    for stream in streams {
+        let heard = served::read_answer(stream);
+        assert_eq!(heard.status, 200);
+        assert!(!heard.text().contains("event: end"), "the run goes on");
+    }
+    server.ask(&server.admin, "GET", "/overview", None).json(200);
+    let again = server.mobula.run(&["tenant", "token", "red", "--json"]).json();
+    let again = again["token"].as_str().unwrap();
+    server.ask(again, "POST", &format!("/runs/{run}/cancel"), None).json(202);
+    server.until_done(again, &run);
+    assert_eq!(server.ask(&server.admin, "DELETE", place, None).status, 204);
+    assert_eq!(server.ask(again, "GET", "/overview", None).status, 401);
+    assert!(!server.mobula.home.path().join("tenants/red").exists());
+    // Who takes the name later finds nothing of it.
+    let other = server.tenant("red", &[]);
+    assert_eq!(server.ask(&other, "GET", &format!("/runs/{run}"), None).status, 404);
+    assert_eq!(server.ask(&other, "GET", "/runs", None).json(200)["runs"], json!([]));
 }

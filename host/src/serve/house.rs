@@ -20,6 +20,10 @@ impl House for HostHouse {
         self.judge_token(token)
     }
 
+    fn stands(&self, caller: &Caller) -> Answer<bool> {
+        self.registry()?.token_stands(&caller.token).map_err(of_store)
+    }
+
     fn open_session(&self, caller: &Caller) -> Answer<OpenedSession> {
         self.new_session(&caller.tenant, caller.admin, Some(caller))
     }

@@ -124,6 +124,8 @@ pub struct Push {
 pub trait House: Send + Sync + 'static {
     /// Whose token it is.
     fn judge(&self, token: &str) -> Answer<Caller>;
+    /// Whether who was let in would be again.
+    fn stands(&self, caller: &Caller) -> Answer<bool>;
     /// Opens a session of a browser for who has a token.
     fn open_session(&self, caller: &Caller) -> Answer<OpenedSession>;
     /// Opens a session for who has the link that was printed at the start.

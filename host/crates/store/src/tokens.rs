@@ -95,38 +95,38 @@ impl Store {
 
     /// What a token is worth now. Its use is noted.
     pub fn judge_token(&self, id: &str, hash: &[u8; 32]) -> Result<Verdict, StoreError> {
-        let query = "SELECT t.hash, p.expires_ms, p.revoked_ms FROM token t
-            LEFT JOIN token p ON p.id = t.parent WHERE t.id = ?1";
-        type Found = (Vec<u8>, Option<i64>, Option<i64>);
-        let read = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
-        let found: Option<(Found, TokenRow)> = self.read(|db| {
-            let Some(first) = db.prepare_cached(query)?.query_row([id], read).optional()? else {
-                return Ok(None);
-            };
+        let found: Option<(Vec<u8>, TokenRow)> = self.read(|db| {
+            let query = "SELECT hash FROM token WHERE id = ?1";
+            let hash = db.prepare_cached(query)?.query_row([id], |row| row.get(0)).optional()?;
             let query = format!("{COLUMNS} WHERE id = ?1");
             let row = db.prepare_cached(&query)?.query_row([id], token).optional()?;
-            Ok(row.map(|row| (first, row)))
+            Ok(hash.zip(row))
         })?;
-        let Some(((kept, parent_expires, parent_revoked), row)) = found else {
-            return Ok(Verdict::Unknown);
-        };
+        let Some((kept, row)) = found else { return Ok(Verdict::Unknown) };
         // Equality of these takes the same time wherever they differ.
         let same = <[u8; 32]>::try_from(kept)
             .is_ok_and(|kept| blake3::Hash::from_bytes(kept) == blake3::Hash::from_bytes(*hash));
         if !same {
             return Ok(Verdict::Unknown);
         }
-        let now = now_ms();
-        let over = |expires: Option<u64>| expires.is_some_and(|at| at <= now);
-        let parent_over = over(parent_expires.map(i64::cast_unsigned)) || parent_revoked.is_some();
-        if over(row.expires_ms) || row.revoked_ms.is_some() || parent_over {
+        if !self.token_stands(id)? {
             return Ok(Verdict::Ended);
         }
+        let now = now_ms();
         if row.used_ms.is_none_or(|used| used + USE_NOTED_MS < now) {
             let query = "UPDATE token SET used_ms = ?2 WHERE id = ?1";
             self.write(|db| Ok(db.execute(query, params![id, now.cast_signed()]).map(drop)?))?;
         }
         Ok(Verdict::Good(row))
+    }
+
+    /// Whether a token is there and good for anything still, and the one that opened it as well.
+    pub fn token_stands(&self, id: &str) -> Result<bool, StoreError> {
+        let query = "SELECT 1 FROM token t LEFT JOIN token p ON p.id = t.parent WHERE t.id = ?1
+            AND t.revoked_ms IS NULL AND coalesce(t.expires_ms > ?2, 1)
+            AND p.revoked_ms IS NULL AND coalesce(p.expires_ms > ?2, 1)";
+        let now = now_ms().cast_signed();
+        self.read(|db| Ok(db.prepare_cached(query)?.exists(params![id, now])?))
     }
 
     /// Tokens of a tenant, newest first.

@@ -12,8 +12,8 @@ use axum::extract::{Path, State};
 use axum::http::HeaderMap;
 use axum::response::Sse;
 use axum::response::sse::{Event, KeepAlive};
-use futures_util::Stream;
 use futures_util::stream::unfold;
+use futures_util::{Stream, StreamExt as _};
 use mobula_contract::RunStatus;
 use serde::Deserialize;
 use serde_json::json;
@@ -36,6 +36,8 @@ const GATHER: Duration = Duration::from_millis(100);
 const POLL: Duration = Duration::from_secs(1);
 /// And one of this server, should a beat have been missed.
 const POLL_OWN: Duration = Duration::from_secs(10);
+/// A stream whose token was taken back, or ran out, ends within this time.
+const REVIEW: Duration = Duration::from_secs(5);
 /// The list of runs is told of at most this often.
 const GATHER_RUNS: Duration = Duration::from_millis(250);
 
@@ -60,6 +62,25 @@ impl Drop for Open {
     fn drop(&mut self) {
         self.0.counters.streams.fetch_sub(1, Ordering::Relaxed);
     }
+}
+
+/// A stream that ends when its reader would not be let in any more.
+fn while_let_in(
+    app: Arc<App>,
+    caller: Caller,
+    stream: impl Stream<Item = Item>,
+) -> impl Stream<Item = Item> {
+    let review = async move {
+        let stands = async || {
+            let caller = caller.clone();
+            app.ask(move |house| house.stands(&caller)).await
+        };
+        // Where nobody can tell, the store is in trouble, and the reader no stranger.
+        while stands().await.unwrap_or(true) {
+            tokio::time::sleep(REVIEW).await;
+        }
+    };
+    stream.take_until(review)
 }
 
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
@@ -100,10 +121,12 @@ pub(crate) async fn run(
         _open: open,
     };
     reader.follow().await?;
+    let (app, caller) = (Arc::clone(&reader.app), reader.caller.clone());
     let stream = unfold(reader, |mut reader| async move {
         let event = reader.next().await?;
         Some((Ok(event), reader))
     });
+    let stream = while_let_in(app, caller, stream);
     Ok(Sse::new(stream).keep_alive(KeepAlive::new().interval(ALIVE)))
 }
 
@@ -208,7 +231,8 @@ pub(crate) async fn runs(
     Who(caller): Who,
 ) -> Reply<Sse<impl Stream<Item = Item>>> {
     let open = Open::new(&app)?;
-    let changes = app.ask(move |house| house.changes(&caller)).await?;
+    let asked = caller.clone();
+    let changes = app.ask(move |house| house.changes(&asked)).await?;
     let state = (changes, app.stopping.clone(), open);
     let stream = unfold(state, |(mut changes, mut stopping, open)| async move {
         if *stopping.borrow() {
@@ -223,5 +247,6 @@ pub(crate) async fn runs(
         let event = Event::default().event("runs").data(json!({ "change": number }).to_string());
         Some((Ok::<_, Infallible>(event), (changes, stopping, open)))
     });
+    let stream = while_let_in(app, caller, stream);
     Ok(Sse::new(stream).keep_alive(KeepAlive::new().interval(ALIVE)))
 }
