@@ -125,7 +125,7 @@ def overhead(nothing, count):
     told = Quiet()
     sent = os.urandom(700)
     passing = ray.remote(lambda sent: sent).options(num_cpus=1)
-    ours = lambda: executor.run_task(plugin.digest, nothing, spec, stage, "nothing", (None, 3, None), 0, [], told)
+    ours = lambda: executor.run_task(plugin.digest, nothing, spec, stage, "nothing", (1.0, 3, None), 0, [], told)
     sides = {"ray_s": lambda: ray.get(plain.remote()), "bytes_s": lambda: ray.get(passing.remote(sent)), "ours_s": ours}
     taken = {name: [] for name in sides}
     for _ in range(1 + count // TURN):

@@ -197,7 +197,7 @@ impl Stages for Executor {
                     text(call.spec),
                     text(call.stage),
                     call.stage.to_string(),
-                    (limits.cpus, limits.retries, limits.memory_bytes),
+                    (limits.cpus.unwrap_or(1.0), limits.retries, limits.memory_bytes),
                     declared,
                     inputs_of(py, call.inputs)?,
                     told,

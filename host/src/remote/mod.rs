@@ -302,9 +302,11 @@ impl Remote {
         let mut live = Live::new(pipeline, output.json);
         loop {
             // First how it stands, then its events: none is missed at its end.
-            let found = self.get(&format!("/runs?limit=1&q={run}"))?;
-            let status: RunStatus = serde_json::from_value(found["runs"][0]["status"].clone())
-                .with_context(|| format!("run {run} is gone"))?;
+            let found = self.get(&format!("/runs?q={run}"))?;
+            let entry =
+                found["runs"].as_array().and_then(|all| all.iter().find(|e| e["run"] == run));
+            let entry = entry.with_context(|| format!("run {run} is gone"))?;
+            let status: RunStatus = serde_json::from_value(entry["status"].clone())?;
             loop {
                 let page = self.get(&format!("/runs/{run}/events?limit=2000&after={after}"))?;
                 let events = page["events"].as_array().cloned().unwrap_or_default();

@@ -95,24 +95,23 @@ impl Store {
 
     /// What a token is worth now. Its use is noted.
     pub fn judge_token(&self, id: &str, hash: &[u8; 32]) -> Result<Verdict, StoreError> {
-        let found: Option<(Vec<u8>, TokenRow)> = self.read(|db| {
-            let query = "SELECT hash FROM token WHERE id = ?1";
-            let hash = db.prepare_cached(query)?.query_row([id], |row| row.get(0)).optional()?;
+        let now = now_ms();
+        let found: Option<((Vec<u8>, bool), TokenRow)> = self.read(|db| {
+            let first = standing(db, id, now)?;
             let query = format!("{COLUMNS} WHERE id = ?1");
             let row = db.prepare_cached(&query)?.query_row([id], token).optional()?;
-            Ok(hash.zip(row))
+            Ok(first.zip(row))
         })?;
-        let Some((kept, row)) = found else { return Ok(Verdict::Unknown) };
+        let Some(((kept, stands), row)) = found else { return Ok(Verdict::Unknown) };
         // Equality of these takes the same time wherever they differ.
         let same = <[u8; 32]>::try_from(kept)
             .is_ok_and(|kept| blake3::Hash::from_bytes(kept) == blake3::Hash::from_bytes(*hash));
         if !same {
             return Ok(Verdict::Unknown);
         }
-        if !self.token_stands(id)? {
+        if !stands {
             return Ok(Verdict::Ended);
         }
-        let now = now_ms();
         if row.used_ms.is_none_or(|used| used + USE_NOTED_MS < now) {
             let query = "UPDATE token SET used_ms = ?2 WHERE id = ?1";
             self.write(|db| Ok(db.execute(query, params![id, now.cast_signed()]).map(drop)?))?;
@@ -122,11 +121,8 @@ impl Store {
 
     /// Whether a token is there and good for anything still, and the one that opened it as well.
     pub fn token_stands(&self, id: &str) -> Result<bool, StoreError> {
-        let query = "SELECT 1 FROM token t LEFT JOIN token p ON p.id = t.parent WHERE t.id = ?1
-            AND t.revoked_ms IS NULL AND coalesce(t.expires_ms > ?2, 1)
-            AND p.revoked_ms IS NULL AND coalesce(p.expires_ms > ?2, 1)";
-        let now = now_ms().cast_signed();
-        self.read(|db| Ok(db.prepare_cached(query)?.exists(params![id, now])?))
+        let found = self.read(|db| Ok(standing(db, id, now_ms())?))?;
+        Ok(found.is_some_and(|(_, stands)| stands))
     }
 
     /// Tokens of a tenant, newest first.
@@ -145,6 +141,15 @@ impl Store {
             _ => Ok(()),
         })
     }
+}
+
+/// The hash of a token, and whether it and the one that opened it are good for anything still.
+fn standing(db: &Connection, id: &str, now_ms: u64) -> rusqlite::Result<Option<(Vec<u8>, bool)>> {
+    let query = "SELECT t.hash, t.revoked_ms IS NULL AND coalesce(t.expires_ms > ?2, 1)
+            AND p.revoked_ms IS NULL AND coalesce(p.expires_ms > ?2, 1)
+        FROM token t LEFT JOIN token p ON p.id = t.parent WHERE t.id = ?1";
+    let read = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?));
+    db.prepare_cached(query)?.query_row(params![id, now_ms.cast_signed()], read).optional()
 }
 
 fn insert(

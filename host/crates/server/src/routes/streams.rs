@@ -76,8 +76,11 @@ fn while_let_in(
             app.ask(move |house| house.stands(&caller)).await
         };
         // Where nobody can tell, the store is in trouble, and the reader no stranger.
-        while stands().await.unwrap_or(true) {
+        loop {
             tokio::time::sleep(REVIEW).await;
+            if !stands().await.unwrap_or(true) {
+                break;
+            }
         }
     };
     stream.take_until(review)

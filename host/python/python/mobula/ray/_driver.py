@@ -179,7 +179,6 @@ class Executor:
         """A task, to its end; gives its fields. `name` is what messages call it, `takes` are processors, further
         attempts and bytes of memory."""
         cpus, retries, memory = takes
-        cpus = 1 if cpus is None else cpus
         self.say_what_lacks(cpus, memory, told)
         sent, refs, named = self._send(inputs)
         remote = self._with(told.streams, 1 + declared, name.split("[")[0], cpus, retries, memory)
